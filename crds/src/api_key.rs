@@ -1,0 +1,1 @@
+//! Client keys in labelled Secrets.

@@ -1,0 +1,21 @@
+//! Route-Switch's Kubernetes resources (group `routeswitch.io`), their validation, and the pure compiler that turns all of
+//! them into the one document that gateways run from, the [`snapshot::Snapshot`].
+//!
+//! ```text
+//! YAML or API server -> admission (schema, CEL) -> resource types -> compiler (accept, resolve, conflicts) -> Snapshot
+//! ```
+//!
+//! **Invariant**: nothing here does I/O, reads a clock or the environment, or knows HTTP. The same resources compile to the same
+//! Snapshot with and without a cluster.
+
+pub mod admission;
+pub mod api_key;
+pub mod compiler;
+pub mod duration;
+pub mod object;
+pub mod prompt_template;
+pub mod provider;
+pub mod reference;
+pub mod route;
+pub mod snapshot;
+pub mod template;

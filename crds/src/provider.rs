@@ -1,0 +1,156 @@
+//! Provider: an LLM vendor account or endpoint, with its credentials, models and prices.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::reference::SecretKeyRef;
+
+/// An LLM vendor account or endpoint, with its credentials, models and prices.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "routeswitch.io",
+    version = "v1alpha1",
+    kind = "Provider",
+    namespaced,
+    plural = "providers",
+    singular = "provider",
+    shortname = "prov",
+    category = "llm",
+    doc = "An LLM vendor account or endpoint, with its credentials, models and prices.",
+    selectable = ".spec.vendor",
+    printcolumn(name = "Vendor", type_ = "string", json_path = ".spec.vendor"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".spec.baseUrl", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    derive = "PartialEq",
+    cel
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.vendor != 'OpenAICompatible' || has(self.baseUrl)").message("baseUrl is required for vendor OpenAICompatible"),
+    validation = Rule::new("!has(self.baseUrl) || self.baseUrl.startsWith('https://') || (has(self.allowInsecure) && self.allowInsecure) || self.baseUrl.matches('^http://[^/:]+[.]svc([.][^/:]+)?(:[0-9]+)?(/.*)?$')")
+        .message("baseUrl must be https, or a host that ends in .svc, or allowInsecure must be true"),
+)]
+pub struct ProviderSpec {
+    /// Who runs the endpoint: decides the wire dialect, the default URL and how a credential is sent.
+    pub vendor: Vendor,
+    /// Where the API lives, as the vendor's own SDK calls it (`OpenAI`'s ends in /v1). Default: the vendor's public endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s?#@]+$"))]
+    pub base_url: Option<String>,
+    /// How requests are authenticated. Omitted: nothing for Simulated and `OpenAICompatible`; for `OpenAI`, the environment variable
+    /// `OPENAI_API_KEY` under `route-switch serve --manifests`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// What is known of the provider's models: limits and prices. A Route may name a model that is not listed; its cost is then unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub models: Vec<Model>,
+    /// How long the gateway waits for this provider. A Route may override each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<Timeouts>,
+    /// Headers sent with each request, for instance `OpenAI-Organization`. Authorization, x-api-key and Host may not be set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub headers: BTreeMap<String, HeaderText>,
+    /// Permits plain http to a host outside the cluster, for instance a model server on a laptop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_insecure: Option<bool>,
+    /// Namespaces whose Routes may use this Provider beside its own; `*` is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    pub allowed_namespaces: Vec<String>,
+}
+
+/// Who runs the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Vendor {
+    OpenAI,
+    OpenAICompatible,
+    Simulated,
+}
+
+/// How requests to a provider are authenticated: exactly one of the fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.keys) != has(self.none)").message("exactly one of keys and none must be given"))]
+pub struct Auth {
+    /// The credential: one key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1))]
+    pub keys: Option<Vec<AuthKey>>,
+    /// No credential is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub none: Option<NoAuth>,
+}
+
+/// A credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthKey {
+    /// Where the credential stands.
+    pub secret_ref: SecretKeyRef,
+}
+
+/// No credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoAuth {}
+
+/// A header's value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct HeaderText(#[schemars(length(max = 1024))] pub String);
+
+/// What is known of one model. A price that is missing makes the cost of a request unknown, never zero.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Model {
+    /// The provider's name of the model.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Context window in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub context_tokens: Option<i64>,
+    /// Longest answer in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub max_output_tokens: Option<i64>,
+    /// Price of a million input tokens, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000_000_000_i64))]
+    pub input_micro_usd_per_m_tok: Option<i64>,
+    /// Price of a million output tokens, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000_000_000_i64))]
+    pub output_micro_usd_per_m_tok: Option<i64>,
+    /// Price of a million input tokens read from the provider's cache, in millionths of a US dollar. Default: the input price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000_000_000_i64))]
+    pub cached_input_micro_usd_per_m_tok: Option<i64>,
+}
+
+/// How long the gateway waits, as durations like `500ms`, `30s` or `1m30s`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// For the connection, TLS included. Default 5s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    pub connect: Option<String>,
+    /// For the first content of a stream, or the headers of an answer that is not streamed. Default 120s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    pub first_token: Option<String>,
+    /// Between two reads of an answer that has begun. Default 60s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    pub idle: Option<String>,
+    /// For one try on this provider, from connection to last byte. Default 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    pub total: Option<String>,
+}

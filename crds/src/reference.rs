@@ -1,0 +1,55 @@
+//! References from one object to another.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::object::ObjectName;
+
+/// An object of a kind that the field implies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRef {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace of the object; the referring object's own by default. Another namespace must be allowed by the object's `allowedNamespaces`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
+/// One key of a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret. It must carry the label `routeswitch.io/credential: "true"`.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key within the Secret's data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// One key of a `ConfigMap` in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapKeyRef {
+    /// Name of the `ConfigMap`.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key within the `ConfigMap`'s data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+impl ObjectRef {
+    /// The object that this reference names when it stands in an object of `namespace`.
+    pub fn resolve(&self, namespace: &str) -> ObjectName {
+        ObjectName::new(self.namespace.as_deref().unwrap_or(namespace), &self.name)
+    }
+}
+
+/// Whether an object in `owner`, whose `allowedNamespaces` is `allowed`, may be used from `namespace`.
+pub fn is_allowed(owner: &str, allowed: &[String], namespace: &str) -> bool {
+    owner == namespace || allowed.iter().any(|entry| entry == "*" || entry == namespace)
+}

@@ -1,0 +1,197 @@
+//! The compiled contract between the compiler and the gateways: everything that a gateway runs from, in one document.
+//!
+//! Entries keep their unresolved references beside the resolved ones, so that an entry that is carried over from an earlier
+//! Snapshot (its object became bad) is resolved afresh against what exists now: a withdrawn Secret or Provider takes effect at once.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    object::ObjectName,
+    prompt_template::{Message, Variable},
+    provider::Vendor,
+    reference::SecretKeyRef,
+    route::Strategy,
+};
+
+/// The format of [`Snapshot`]; grows when a field changes its meaning.
+pub const VERSION: u32 = 1;
+
+/// All resources, compiled.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Snapshot {
+    pub version: u32,
+    /// The first 16 hexadecimal digits of the SHA-256 of the content. It has no order.
+    pub revision: String,
+    pub providers: BTreeMap<ObjectName, ProviderEntry>,
+    pub routes: BTreeMap<ObjectName, RouteEntry>,
+    pub prompts: BTreeMap<ObjectName, PromptEntry>,
+    pub keys: BTreeMap<ObjectName, KeyEntry>,
+}
+
+/// A Provider whose credential resolved. Providers whose credential is missing are not in the Snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProviderEntry {
+    /// The object is bad now; this is what it last said when it was good.
+    pub stale: bool,
+    pub vendor: Vendor,
+    /// Without a slash at the end; requests go to `{base_url}/chat/completions`.
+    pub base_url: String,
+    pub auth: AuthEntry,
+    /// What `auth` resolved to.
+    pub credential: Option<Credential>,
+    pub models: BTreeMap<String, ModelEntry>,
+    pub timeouts: ProviderTimeouts,
+    pub headers: BTreeMap<String, String>,
+    pub allowed_namespaces: Vec<String>,
+}
+
+/// Where a credential comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum AuthEntry {
+    None,
+    Key(SecretKeyRef),
+    /// From [`crate::compiler::Settings::ambient_credentials`].
+    Ambient,
+}
+
+/// What is known of a model. Prices are micro-USD per million tokens; tokens x price = pico-USD.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ModelEntry {
+    pub context_tokens: Option<u64>,
+    pub max_output_tokens: Option<u64>,
+    pub input_micro_usd_per_m_tok: Option<u64>,
+    pub output_micro_usd_per_m_tok: Option<u64>,
+    pub cached_input_micro_usd_per_m_tok: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderTimeouts {
+    pub connect: Duration,
+    pub first_token: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+}
+
+impl Default for ProviderTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What a Route says of the waits; unset = the Provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteTimeouts {
+    pub connect: Option<Duration>,
+    pub first_token: Option<Duration>,
+    pub idle: Option<Duration>,
+    pub total: Option<Duration>,
+    pub commit_after: Duration,
+}
+
+impl Default for RouteTimeouts {
+    fn default() -> Self {
+        Self { connect: None, first_token: None, idle: None, total: None, commit_after: Duration::from_secs(10) }
+    }
+}
+
+/// A Route. It stays in the Snapshot when none of its targets resolved: its clients get a 503, not a 404.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RouteEntry {
+    /// The object is bad now; this is what it last said when it was good.
+    pub stale: bool,
+    /// The client-facing names that this Route holds: its model, then its aliases, less those that an older Route claims.
+    pub names: Vec<String>,
+    pub strategy: Strategy,
+    /// As declared, in order; only those with `resolved` are used.
+    pub targets: Vec<TargetEntry>,
+    pub timeouts: RouteTimeouts,
+    pub capture_content: bool,
+    pub allowed_namespaces: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TargetEntry {
+    pub name: String,
+    pub provider: ObjectName,
+    pub model: String,
+    pub weight: u32,
+    /// The Provider is in this Snapshot and may be used from the Route's namespace.
+    pub resolved: bool,
+}
+
+/// A checked prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PromptEntry {
+    /// The object is bad now; this is what it last said when it was good.
+    pub stale: bool,
+    pub messages: Vec<Message>,
+    pub variables: Vec<Variable>,
+}
+
+/// A client key; the key itself is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyEntry {
+    /// The Secret is bad now; this is what it last said when it was good.
+    pub stale: bool,
+    /// What people call the key; default: the Secret's name.
+    pub name: String,
+    /// SHA-256 of the key, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    pub role: Role,
+    pub routes: KeyRoutes,
+}
+
+/// What a key may do; each includes the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Role {
+    #[default]
+    User,
+    Viewer,
+    Admin,
+}
+
+/// The Routes that a key may use, beside what `allowedNamespaces` of the Routes says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum KeyRoutes {
+    /// All Routes of the Secret's own namespace, and those of other namespaces that allow it.
+    #[default]
+    OwnNamespace,
+    /// Every Route that the namespace may use (`*`).
+    All,
+    /// These.
+    Listed(Vec<ObjectName>),
+}
+
+/// A secret text. It is neither printed nor serialized.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(String);
+
+impl Credential {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one header that carries it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}
+
+impl Serialize for Credential {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("[redacted]")
+    }
+}

@@ -1,0 +1,1 @@
+//! Checks of prompt templates (minijinja).
