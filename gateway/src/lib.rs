@@ -1,1 +1,3 @@
-//! Gateway.
+//! The `route-switch` program.
+
+pub mod capture;
