@@ -1,0 +1,57 @@
+//! What `e2e/bench gateway` can be told.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// CPU, latency and memory of `route-switch serve` beside a bare hyper reverse proxy.
+///
+/// The gateway is in production dress: client key checked, one Route, content capture, analytics, metrics. It runs with one
+/// traffic thread on one core, the control likewise; the stand-in provider and the loader share another core. Every answer is
+/// checked (status, the request's own mark, usage; of streams also order, count and `[DONE]`): one failure fails the bench.
+///
+/// A window's processor time is counted until the stores have taken in its last request and the process is at rest,
+/// so work that is put off is not work that is left out.
+///
+/// Lanes:
+///   plain    8 connections, 0.4 KB prompt           (the figure with a bound)
+///   long     8 connections, 100 KB prompt
+///   stream   32 streams of 64 chunks, 2 ms apart     (CPU per chunk)
+///   single   1 connection, 0.4 KB prompt             (not run unless named)
+///   wide     64 connections, 0.4 KB prompt           (not run unless named)
+///
+/// Each line is: name, value [95 % interval], unit, ratio to the control [95 % interval].
+#[derive(Args, Clone, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct GatewayOptions {
+    /// Rounds to measure; in each, gateway and control in random order.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(3..=1000))]
+    pub rounds: u32,
+    /// A lane to run; may be given several times. Default: plain, long, stream.
+    #[arg(long = "lane", value_name = "NAME")]
+    pub lanes: Vec<String>,
+    /// Fail if the gateway takes more than this many times the control's CPU per request in the lane `plain`.
+    #[arg(long, default_value_t = 2.5, value_name = "RATIO")]
+    pub max_ratio: f64,
+    /// Aimed length of a window in seconds. The number of requests that makes it is found in the warm-up, then fixed.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
+    pub window: f64,
+    /// Seed of the order within rounds and of the bootstrap.
+    #[arg(long, default_value_t = 9)]
+    pub seed: u64,
+    /// Write every window with all that was read there to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Core of the program under test.
+    #[arg(long, default_value_t = 1, value_name = "CORE")]
+    pub subject_core: usize,
+    /// Core of the stand-in provider and the loader.
+    #[arg(long, default_value_t = 0, value_name = "CORE")]
+    pub loader_core: usize,
+    /// Folder of the programs to measure. Default: the folder of this one.
+    #[arg(long, value_name = "DIR")]
+    pub programs: Option<PathBuf>,
+    /// Check the bench itself: put a second control in the gateway's place. Its ratios must come out at 1.
+    #[arg(long)]
+    pub self_check: bool,
+}
