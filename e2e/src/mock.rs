@@ -28,7 +28,7 @@ use chunks::Chunks;
 pub struct Streams {
     /// Chunks with content in one answer.
     pub chunks: usize,
-    /// Wait before each of them.
+    /// Wait between two of them; the timer rounds it up to a millisecond.
     pub gap: Duration,
 }
 

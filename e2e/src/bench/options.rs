@@ -16,7 +16,7 @@ use clap::Args;
 /// Lanes:
 ///   plain    8 connections, 0.4 KB prompt           (the figure with a bound)
 ///   long     8 connections, 100 KB prompt
-///   stream   32 streams of 64 chunks, 2 ms apart     (CPU per chunk)
+///   stream   32 streams of 64 chunks, 2 to 3 ms apart  (CPU per chunk)
 ///   single   1 connection, 0.4 KB prompt             (not run unless named)
 ///   wide     64 connections, 0.4 KB prompt           (not run unless named)
 ///

@@ -31,7 +31,7 @@ enum Command {
         /// Chunks with content in a streamed answer.
         #[arg(long, default_value_t = 64)]
         chunks: usize,
-        /// Wait before each of them, in microseconds.
+        /// Wait between two of them, in microseconds; rounded up to a millisecond.
         #[arg(long, default_value_t = 2000)]
         gap_micros: u64,
     },
@@ -48,7 +48,7 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
-    match until_terminated(run(command)).await {
+    match run(command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
@@ -59,12 +59,14 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Gateway(options) => bench::gateway(options).await,
+        Command::Gateway(options) => or_signal(bench::gateway(options), || anyhow::bail!("stopped by a signal")).await,
         Command::Mock { listen, chunks, gap_micros } => {
             let streams = mock::Streams { chunks, gap: Duration::from_micros(gap_micros) };
-            mock::serve(announce(listen).await?, streams).await
+            or_signal(mock::serve(announce(listen).await?, streams), || Ok(())).await
         }
-        Command::Control { listen, upstream } => control::serve(announce(listen).await?, upstream).await,
+        Command::Control { listen, upstream } => {
+            or_signal(control::serve(announce(listen).await?, upstream), || Ok(())).await
+        }
     }
 }
 
@@ -78,11 +80,14 @@ async fn announce(listen: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// A signal drops the work, and with it the programs that it started.
-async fn until_terminated(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+async fn or_signal(
+    work: impl Future<Output = anyhow::Result<()>>,
+    stopped: fn() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         result = work => result,
-        _ = terminate.recv() => anyhow::bail!("terminated"),
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        _ = terminate.recv() => stopped(),
+        _ = tokio::signal::ctrl_c() => stopped(),
     }
 }

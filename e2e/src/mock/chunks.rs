@@ -60,14 +60,14 @@ impl http_body::Body for Chunks {
         let (event, next) = match this.next {
             Next::Role => {
                 const ROLE: &str = r#""choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]"#;
-                this.rearm();
                 (event(this.mark, ROLE), if this.streams.chunks == 0 { Next::Finish } else { Next::Content(0) })
             }
             Next::Content(index) => {
-                if !this.streams.gap.is_zero() {
+                // The first content comes at once, so that the time to it is the gateway's own.
+                if index > 0 && !this.streams.gap.is_zero() {
                     ready!(this.timer.as_mut().poll(cx));
-                    this.rearm();
                 }
+                this.rearm();
                 let last = index + 1 == this.streams.chunks;
                 (this.content(index), if last { Next::Finish } else { Next::Content(index + 1) })
             }
