@@ -1,3 +1,4 @@
 //! The `route-switch` program.
 
+pub mod analytics;
 pub mod capture;

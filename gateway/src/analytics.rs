@@ -1,0 +1,49 @@
+//! Figures of traffic: the store of analytics (`DuckDB`), which the writer of `crate::capture` fills, and the questions that
+//! the API asks it. The functions here block for as long as a query takes: call them off the request path.
+
+use std::sync::Arc;
+
+mod columns;
+mod database;
+pub mod generation;
+mod measures;
+pub mod system;
+mod tables;
+
+pub(crate) use database::Database;
+use generation::Generation;
+use system::{Query, SystemAnalytics};
+
+/// Answers questions about stored requests.
+#[derive(Clone)]
+pub struct Analytics {
+    database: Arc<Database>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the store of analytics is not open")]
+    Closed,
+    #[error("failed to query the store of analytics")]
+    Query(#[from] duckdb::Error),
+    #[error(
+        "the answer would have more than {limit} rows: group by less, or take a shorter time or a coarser granularity"
+    )]
+    TooManyRows { limit: usize },
+}
+
+impl Analytics {
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+
+    /// What is known of one request; none when no stored request has this id.
+    pub fn generation(&self, id: &str) -> Result<Option<Generation>, Error> {
+        self.database.read(|connection| generation::find(connection, id))
+    }
+
+    /// Sums over requests, in all and by group.
+    pub fn system(&self, query: &Query) -> Result<SystemAnalytics, Error> {
+        self.database.read(|connection| system::answer(connection, query))
+    }
+}
