@@ -68,7 +68,7 @@ impl ChatStream {
                         Poll::Ready(Ok(Step::End(bytes))) => bytes,
                         Poll::Ready(Err(failure)) => {
                             let mut out = BytesMut::from(live.take_ready());
-                            let error = ApiError::upstream(live.target(), &failure, 1);
+                            let error = ApiError::upstream(live.target(), &failure, live.attempts());
                             self.write_failure(&error, &mut out);
                             out.freeze()
                         }

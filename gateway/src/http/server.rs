@@ -1,20 +1,22 @@
 //! Accepting connections: one listener, one accept loop and one pool of provider connections for each traffic thread.
 
 use std::{
+    convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::{Router, response::Response, routing::future::RouteFuture};
 use http::{Extensions, HeaderValue, Request, header, request};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
-use rand::{Rng, SeedableRng, rngs::SmallRng};
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -81,7 +83,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         match accepted {
             Ok((stream, remote)) => {
                 let max_age = MAX_AGE + MAX_AGE.mul_f64(random.random_range(0.0..0.1));
-                let connection = accept(&builder, stream, remote, router.clone(), max_age);
+                let connection = builder.serve_connection(nodelay(stream), Answering { router: router.clone(), remote, opened: Instant::now(), max_age });
                 let connection = graceful.watch(connection.into_owned());
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
@@ -102,31 +104,46 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
     }
 }
 
-fn accept(
-    builder: &Builder<TokioExecutor>,
-    stream: TcpStream,
-    remote: SocketAddr,
-    router: Router,
-    max_age: Duration,
-) -> hyper_util::server::conn::auto::Connection<'_, TokioIo<TcpStream>, impl hyper::service::Service<
-    Request<Incoming>,
-    Response = http::Response<Body>,
-    Error = std::convert::Infallible,
-    Future: Send,
->, TokioExecutor> {
+fn nodelay(stream: TcpStream) -> TokioIo<TcpStream> {
     // Failing is harmless: answers only come a little later.
     let _ = stream.set_nodelay(true);
-    let opened = Instant::now();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Connection { remote });
-        let answer = router.clone().call(request.map(Body::new));
-        async move {
-            let mut answer = answer.await?;
-            if opened.elapsed() > max_age {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok(answer)
+    TokioIo::new(stream)
+}
+
+/// Answers the requests of one connection.
+struct Answering {
+    router: Router,
+    remote: SocketAddr,
+    opened: Instant,
+    max_age: Duration,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Answering {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answer {
+        request.extensions_mut().insert(Connection { remote: self.remote });
+        Answer { closes: self.opened.elapsed() > self.max_age, answer: self.router.clone().call(request) }
+    }
+}
+
+/// An answer under way.
+struct Answer {
+    answer: RouteFuture<Infallible>,
+    /// The connection ends with it.
+    closes: bool,
+}
+
+impl Future for Answer {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = ready!(Pin::new(&mut self.answer).poll(context))?;
+        if self.closes {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-    });
-    builder.serve_connection(TokioIo::new(stream), service)
+        Poll::Ready(Ok(answer))
+    }
 }

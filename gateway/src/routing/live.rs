@@ -53,6 +53,7 @@ pub struct Live {
     target: usize,
     source: Source,
     exchange: Option<Exchange>,
+    attempts: usize,
     /// What the client gets and has not got yet.
     ready: BytesMut,
 }
@@ -96,7 +97,8 @@ pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, 
         let failure = match open_target(&clients, target, &request, &exchange, place, &mut ready).await {
             Ok(source) => {
                 exchange.first_content();
-                return Ok(Live { target: index, source, exchange: Some(exchange), ready, route });
+                let attempts = exchange.attempts();
+                return Ok(Live { target: index, source, exchange: Some(exchange), attempts, ready, route });
             }
             Err(failure) => failure,
         };
@@ -240,6 +242,11 @@ impl Source {
 impl Live {
     pub fn target(&self) -> &Target {
         &self.route.targets[self.target]
+    }
+
+    /// How many targets were tried, this one included.
+    pub fn attempts(&self) -> usize {
+        self.attempts
     }
 
     pub fn exchange(&mut self) -> Option<&mut Exchange> {
