@@ -1,7 +1,7 @@
 //! Figures of traffic: the store of analytics (`DuckDB`), which the writer of `crate::capture` fills, and the questions that
 //! the API asks it. The functions here block for as long as a query takes: call them off the request path.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 mod columns;
 mod database;
@@ -30,6 +30,16 @@ pub enum Error {
         "the answer would have more than {limit} rows: group by less, or take a shorter time or a coarser granularity"
     )]
     TooManyRows { limit: usize },
+}
+
+/// The version of `DuckDB` that this program runs with, for instance `v1.5.6`.
+pub fn engine_version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let version = duckdb::Connection::open_in_memory()
+            .and_then(|connection| connection.query_row("SELECT version()", [], |row| row.get(0)));
+        version.unwrap_or_else(|_| "unknown".to_owned())
+    });
+    &VERSION
 }
 
 impl Analytics {

@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use rand::{Rng, SeedableRng, rngs::SmallRng};
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use crate::{config::resolved::Config, routing::exchange::Ledger};
 

@@ -1,11 +1,11 @@
 //! The command line. Arguments and the environment are read here and nowhere else.
 
-use std::io;
+use std::{io, sync::LazyLock};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod serve;
-pub mod simulate;
+//SIM pub mod simulate;
 
 /// A self-hosted LLM gateway that closes the loop between traffic and prompt quality.
 ///
@@ -23,7 +23,7 @@ enum Command {
     /// Serve the Routes of the manifests in a directory
     Serve(serve::Arguments),
     /// Run a simulated provider that speaks OpenAI's wire format, with faults on demand
-    Simulate(simulate::Arguments),
+    //SIM Simulate(simulate::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
     Completion {
         /// The shell
@@ -37,7 +37,7 @@ impl Cli {
         let _ = rustls::crypto::ring::default_provider().install_default();
         match self.command {
             Command::Serve(arguments) => Ok(serve::run(arguments)?),
-            Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
+            //SIM Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
             Command::Completion { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "route-switch", &mut io::stdout().lock());
                 Ok(())
@@ -46,8 +46,10 @@ impl Cli {
     }
 }
 
-fn version() -> String {
-    format!("{} (DuckDB {})", env!("CARGO_PKG_VERSION"), crate::analytics::engine_version())
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| format!("{} (DuckDB {})", env!("CARGO_PKG_VERSION"), crate::analytics::engine_version()));
+    &VERSION
 }
 
 #[cfg(test)]

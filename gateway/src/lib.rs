@@ -21,5 +21,5 @@ pub mod config;
 pub mod http;
 pub mod providers;
 pub mod routing;
-pub mod simulator;
+//SIM pub mod simulator;
 pub mod telemetry;

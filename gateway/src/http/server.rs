@@ -11,10 +11,10 @@ use std::{
 
 use axum::{Router, response::Response, routing::future::RouteFuture};
 use http::{Extensions, HeaderValue, Request, header, request};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, server::conn::http1::Builder};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -72,9 +72,8 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>, ending: Ending) {
     let graceful = GracefulShutdown::new();
     let mut random = SmallRng::seed_from_u64(ending.seed);
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new());
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -83,8 +82,8 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         match accepted {
             Ok((stream, remote)) => {
                 let max_age = MAX_AGE + MAX_AGE.mul_f64(random.random_range(0.0..0.1));
-                let connection = builder.serve_connection(nodelay(stream), Answering { router: router.clone(), remote, opened: Instant::now(), max_age });
-                let connection = graceful.watch(connection.into_owned());
+                let answering = Answering { router: router.clone(), remote, opened: Instant::now(), max_age };
+                let connection = graceful.watch(builder.serve_connection(nodelay(stream), answering));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!(%remote, %error, "a connection ended early");

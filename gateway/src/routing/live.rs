@@ -163,10 +163,8 @@ impl Source {
                 None => None,
             };
             let Some(frame) = frame else {
-                return match self.parser.finish() {
-                    Some(data) if self.writer.event(data, ready)? == Event::Content => Ok(()),
-                    _ => Err(Failure::EarlyEnd),
-                };
+                let event = self.parser.finish().map(|data| self.writer.event(data, ready)).transpose()?;
+                return if event == Some(Event::Content) { Ok(()) } else { Err(Failure::EarlyEnd) };
             };
             let frame = frame.map_err(|error| Failure::Broken(error.to_string()))?;
             if let Ok(data) = frame.into_data() {
