@@ -1,3 +1,218 @@
-//! What is kept of traffic: one record a request, a bounded queue, and the store of examples (SQLite).
+//! What is kept of traffic: one record a request, a queue bounded in bytes, and the store of examples (`SQLite`). The queue's
+//! writer also fills the store of analytics (`DuckDB`, see `crate::analytics`).
+//!
+//! **Invariant**: nothing here makes the request path wait. A full queue or a broken store loses records and counts them.
 
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::Serialize;
+
+mod answer;
+mod batch;
+mod escaped;
+mod examples;
+mod inbox;
+mod lane;
 pub mod record;
+mod schema;
+mod store;
+mod tool_calls;
+mod writer;
+
+use crate::analytics::{Analytics, Database};
+use batch::Room;
+use examples::Examples;
+use inbox::Inbox;
+use lane::{Lane, SharedHealth, Terms};
+use record::Record;
+
+pub(crate) use batch::Entry;
+pub use lane::Clock;
+pub(crate) use schema::{Newer, newest, steps_from};
+pub use store::{Failure, StoreHealth};
+pub(crate) use store::{Store, Try};
+
+/// Where and how records are kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Holds the files of both stores; is made when missing.
+    pub directory: PathBuf,
+    /// Bytes that records not yet stored may take.
+    pub capacity_bytes: usize,
+    /// How long a record waits for company.
+    pub interval: Duration,
+    /// Between a store's failure and the next try; doubles with each failure, up to ten seconds.
+    pub retry_pause: Duration,
+    pub clock: Clock,
+}
+
+/// Takes records from the request path; a thread of its own stores them.
+pub struct Queue {
+    room: Arc<Room>,
+    inbox: Arc<Inbox>,
+    dropped_records: AtomicU64,
+    dropped_contents: AtomicU64,
+    examples: SharedHealth,
+    analytics: SharedHealth,
+    database: Arc<Database>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What found no room in the queue, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// Records lost whole.
+    pub records: u64,
+    /// Records of which the figures were kept and the content was not.
+    pub contents: u64,
+}
+
+/// Whether what is captured is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// The store of examples (`SQLite`).
+    pub examples: StoreHealth,
+    /// The store of analytics (`DuckDB`).
+    pub analytics: StoreHealth,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to start the thread that stores records")]
+    StartWriter(#[source] std::io::Error),
+}
+
+impl Settings {
+    /// 64 MiB, and about seven batches a second.
+    pub fn new(directory: PathBuf, clock: Clock) -> Self {
+        Self {
+            directory,
+            capacity_bytes: 64 << 20,
+            interval: Duration::from_millis(150),
+            retry_pause: Duration::from_millis(250),
+            clock,
+        }
+    }
+}
+
+impl Queue {
+    /// Opens both stores, which takes a tenth of a second, and starts the writer. A store that cannot be opened does not
+    /// prevent the start: `health` tells, and it is tried again.
+    pub fn open(settings: Settings) -> Result<Self, Error> {
+        let Settings {
+            directory,
+            capacity_bytes,
+            interval,
+            retry_pause,
+            clock,
+        } = settings;
+        let terms = || Terms {
+            limit_bytes: capacity_bytes / 4,
+            first_pause: retry_pause,
+            clock,
+        };
+        let database = Arc::new(Database::new(&directory));
+        let opened = Arc::clone(&database);
+        let examples = Lane::open("examples", terms(), move || Examples::open(&directory));
+        let analytics = Lane::open("analytics", terms(), move || opened.open());
+
+        let room = Room::new(capacity_bytes);
+        let inbox = Arc::new(Inbox::new(Arc::clone(&room)));
+        let healths = (examples.health(), analytics.health());
+        let taken = Arc::clone(&inbox);
+        let writer = std::thread::Builder::new()
+            .name("capture".to_owned())
+            .spawn(move || writer::run(taken, interval, examples, analytics))
+            .map_err(Error::StartWriter)?;
+        Ok(Self {
+            room,
+            inbox,
+            dropped_records: AtomicU64::new(0),
+            dropped_contents: AtomicU64::new(0),
+            examples: healths.0,
+            analytics: healths.1,
+            database,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Takes one request's record. Never waits; what finds no room is dropped and counted, content before figures.
+    pub fn record(&self, mut record: Record) {
+        let mut bytes = record.retained_bytes();
+        let mut fits = self.room.take(bytes);
+        let mut content_dropped = false;
+        if !fits && record.content.take().is_some() {
+            content_dropped = true;
+            self.dropped_contents.fetch_add(1, Ordering::Relaxed);
+            bytes = record.retained_bytes();
+            fits = self.room.take(bytes);
+        }
+        if !fits
+            || !self.inbox.push(
+                Entry {
+                    record,
+                    content_dropped,
+                },
+                bytes,
+            )
+        {
+            self.dropped_records.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends when everything recorded before is committed in both stores, or was given to a store that fails.
+    pub async fn flush(&self) {
+        if let Some(barrier) = self.inbox.barrier() {
+            // An error means that the writer has ended, after trying everything.
+            let _ = barrier.await;
+        }
+    }
+
+    /// Stores what is left, closes both stores and ends the writer. Blocks; what is recorded afterwards is dropped.
+    pub fn close(&self) {
+        self.inbox.begin_closing();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the thread that stores records had failed");
+        }
+    }
+
+    pub fn dropped(&self) -> Dropped {
+        Dropped {
+            records: self.dropped_records.load(Ordering::Relaxed),
+            contents: self.dropped_contents.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Bytes that records not yet stored take.
+    pub fn queued_bytes(&self) -> usize {
+        self.room.held_bytes()
+    }
+
+    pub fn capacity_bytes(&self) -> usize {
+        self.room.capacity_bytes()
+    }
+
+    pub fn health(&self) -> Health {
+        let read = |health: &SharedHealth| health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Health {
+            examples: read(&self.examples),
+            analytics: read(&self.analytics),
+        }
+    }
+
+    /// Questions to what was stored.
+    pub fn analytics(&self) -> Analytics {
+        Analytics::new(Arc::clone(&self.database))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,59 @@
+//! Figures of traffic: the store of analytics (`DuckDB`), which the writer of `crate::capture` fills, and the questions that
+//! the API asks it. The functions here block for as long as a query takes: call them off the request path.
+
+use std::sync::{Arc, LazyLock};
+
+mod columns;
+mod database;
+pub mod generation;
+mod measures;
+pub mod system;
+mod tables;
+
+pub(crate) use database::Database;
+use generation::Generation;
+use system::{Query, SystemAnalytics};
+
+/// Answers questions about stored requests.
+#[derive(Clone)]
+pub struct Analytics {
+    database: Arc<Database>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the store of analytics is not open")]
+    Closed,
+    #[error("failed to query the store of analytics")]
+    Query(#[from] duckdb::Error),
+    #[error(
+        "the answer would have more than {limit} rows: group by less, or take a shorter time or a coarser granularity"
+    )]
+    TooManyRows { limit: usize },
+}
+
+/// The version of `DuckDB` that this program runs with, for instance `v1.5.6`.
+pub fn engine_version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let version = duckdb::Connection::open_in_memory()
+            .and_then(|connection| connection.query_row("SELECT version()", [], |row| row.get(0)));
+        version.unwrap_or_else(|_| "unknown".to_owned())
+    });
+    &VERSION
+}
+
+impl Analytics {
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+
+    /// What is known of one request; none when no stored request has this id.
+    pub fn generation(&self, id: &str) -> Result<Option<Generation>, Error> {
+        self.database.read(|connection| generation::find(connection, id))
+    }
+
+    /// Sums over requests, in all and by group.
+    pub fn system(&self, query: &Query) -> Result<SystemAnalytics, Error> {
+        self.database.read(|connection| system::answer(connection, query))
+    }
+}

@@ -1,0 +1,144 @@
+//! Records as columns: what `DuckDB` appends without looking at single values. The order is that of the tables.
+
+use std::sync::Arc;
+
+use duckdb::arrow::array::{
+    ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray,
+};
+use duckdb::arrow::datatypes::{Field, Schema};
+use duckdb::arrow::error::ArrowError;
+
+use crate::capture::Entry;
+use crate::capture::record::{Attempt, Record, Usage};
+
+/// Rows of the table `requests`.
+pub(super) fn requests(entries: &[&Entry]) -> Result<RecordBatch, ArrowError> {
+    let mut columns = Columns::of(entries);
+    columns.text("id", |entry| Some(&*entry.record.id));
+    columns.timestamp("created", |entry| entry.record.started_unix_micros);
+    columns.text("route", |entry| entry.record.route.as_deref());
+    columns.text("requested_model", |entry| Some(&*entry.record.requested_model));
+    columns.text("key", |entry| entry.record.key.as_deref());
+    columns.text("external_user", |entry| entry.record.user.as_deref());
+    columns.text("snapshot", |entry| Some(&*entry.record.snapshot_revision));
+    columns.flag("streamed", |entry| Some(entry.record.streamed));
+    columns.text("outcome", |entry| Some(entry.record.outcome.as_str()));
+    columns.small("status", |entry| Some(i32::from(entry.record.status)));
+    columns.text("error", |entry| entry.record.error.as_deref());
+    columns.text("finish_reason", |entry| entry.record.finish_reason.as_deref());
+    columns.big("latency_micros", |entry| Some(entry.record.latency_micros));
+    columns.big("first_token_micros", |entry| entry.record.first_token_micros);
+    columns.big("overhead_micros", |entry| Some(entry.record.overhead_micros));
+    columns.small("attempt_count", |entry| i32::try_from(entry.record.attempts.len()).ok());
+    columns.text("target", |entry| answering(entry).map(|attempt| &*attempt.target));
+    columns.text("provider", |entry| answering(entry).map(|attempt| &*attempt.provider));
+    columns.text("model", |entry| answering(entry).map(|attempt| &*attempt.model));
+    columns.usage(|entry| entry.record.usage);
+    columns.signed("cost_pico_usd", |entry| entry.record.cost_pico_usd);
+    columns.flag("content_kept", |entry| match &entry.record.content {
+        Some(_) => Some(true),
+        None => entry.content_dropped.then_some(false),
+    });
+    columns.into_batch()
+}
+
+/// Rows of the table `attempts`.
+pub(super) fn attempts(entries: &[&Entry]) -> Result<RecordBatch, ArrowError> {
+    let rows: Vec<(i32, &Record, &Attempt)> = entries
+        .iter()
+        .flat_map(|entry| {
+            (1..)
+                .zip(&entry.record.attempts)
+                .map(|(position, attempt)| (position, &entry.record, attempt))
+        })
+        .collect();
+    let mut columns = Columns::of(&rows);
+    columns.text("request_id", |(_, record, _)| Some(&*record.id));
+    columns.timestamp("created", |(_, record, _)| record.started_unix_micros);
+    columns.small("position", |(position, ..)| Some(*position));
+    columns.text("route", |(_, record, _)| record.route.as_deref());
+    columns.text("target", |(.., attempt)| Some(&*attempt.target));
+    columns.text("provider", |(.., attempt)| Some(&*attempt.provider));
+    columns.text("model", |(.., attempt)| Some(&*attempt.model));
+    columns.text("outcome", |(.., attempt)| Some(attempt.outcome.as_str()));
+    columns.small("status", |(.., attempt)| attempt.status.map(i32::from));
+    columns.text("error", |(.., attempt)| attempt.error.as_deref());
+    columns.big("latency_micros", |(.., attempt)| Some(attempt.latency_micros));
+    columns.big("first_token_micros", |(.., attempt)| attempt.first_token_micros);
+    columns.usage(|(.., attempt)| attempt.usage);
+    columns.signed("cost_pico_usd", |(.., attempt)| attempt.cost_pico_usd);
+    columns.text("upstream_id", |(.., attempt)| attempt.upstream_id.as_deref());
+    columns.into_batch()
+}
+
+/// The attempt that answered, if any did.
+fn answering(entry: &Entry) -> Option<&Attempt> {
+    entry.record.attempts.last()
+}
+
+struct Columns<'a, R> {
+    rows: &'a [R],
+    fields: Vec<Field>,
+    arrays: Vec<ArrayRef>,
+}
+
+impl<'a, R> Columns<'a, R> {
+    fn of(rows: &'a [R]) -> Self {
+        Self {
+            rows,
+            fields: Vec::new(),
+            arrays: Vec::new(),
+        }
+    }
+
+    fn text(&mut self, name: &str, value: impl Fn(&'a R) -> Option<&'a str>) {
+        let mut texts = StringBuilder::with_capacity(self.rows.len(), self.rows.len() * 16);
+        for row in self.rows {
+            texts.append_option(value(row));
+        }
+        self.push(name, Arc::new(texts.finish()));
+    }
+
+    fn flag(&mut self, name: &str, value: impl Fn(&'a R) -> Option<bool>) {
+        self.push(name, Arc::new(self.rows.iter().map(value).collect::<BooleanArray>()));
+    }
+
+    fn small(&mut self, name: &str, value: impl Fn(&'a R) -> Option<i32>) {
+        self.push(name, Arc::new(self.rows.iter().map(value).collect::<Int32Array>()));
+    }
+
+    fn signed(&mut self, name: &str, value: impl Fn(&'a R) -> Option<i64>) {
+        self.push(name, Arc::new(self.rows.iter().map(value).collect::<Int64Array>()));
+    }
+
+    /// What does not fit in 63 bits becomes the most that does; no count of tokens or microseconds gets there.
+    fn big(&mut self, name: &str, value: impl Fn(&'a R) -> Option<u64>) {
+        self.signed(name, |row| {
+            value(row).map(|value| i64::try_from(value).unwrap_or(i64::MAX))
+        });
+    }
+
+    fn timestamp(&mut self, name: &str, unix_micros: impl Fn(&'a R) -> i64) {
+        let times: Vec<i64> = self.rows.iter().map(unix_micros).collect();
+        self.push(name, Arc::new(TimestampMicrosecondArray::from(times)));
+    }
+
+    fn usage(&mut self, usage: impl Fn(&'a R) -> Option<Usage>) {
+        self.big("prompt_tokens", |row| usage(row).map(|usage| usage.prompt_tokens));
+        self.big("cached_tokens", |row| usage(row).map(|usage| usage.cached_tokens));
+        self.big("completion_tokens", |row| {
+            usage(row).map(|usage| usage.completion_tokens)
+        });
+        self.big("reasoning_tokens", |row| usage(row).map(|usage| usage.reasoning_tokens));
+        self.flag("tokens_estimated", |row| usage(row).map(|usage| usage.estimated));
+    }
+
+    fn push(&mut self, name: &str, array: ArrayRef) {
+        self.fields.push(Field::new(name, array.data_type().clone(), true));
+        self.arrays.push(array);
+    }
+
+    fn into_batch(self) -> Result<RecordBatch, ArrowError> {
+        RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.arrays)
+    }
+}

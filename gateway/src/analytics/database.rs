@@ -1,0 +1,199 @@
+//! The `DuckDB` file: opening it with its limits, one connection that writes, and a way in for queries.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+
+use duckdb::arrow::error::ArrowError;
+use duckdb::arrow::record_batch::RecordBatch;
+use duckdb::types::{TimeUnit, Value};
+use duckdb::{Config, Connection, params};
+
+use super::tables::{ATTEMPTS, REQUESTS, STEPS};
+use super::{Error as QueryError, columns};
+use crate::capture::{Entry, Newer, Store, Try, newest, steps_from};
+
+const FILE: &str = "analytics.duckdb";
+const MEMORY: &str = "64MB";
+/// What a large query may put on the disk beside the file.
+const OVERFLOW: &str = "1GB";
+
+/// The file, which may be closed, and opened again after a failure. Nothing may have it open twice in one process: that is
+/// what the gate is for. Queries hold it shared for as long as they run.
+pub(crate) struct Database {
+    directory: PathBuf,
+    gate: RwLock<Option<Mutex<Connection>>>,
+}
+
+/// The connection that writes.
+pub(crate) struct Writer {
+    connection: Connection,
+    database: Arc<Database>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to make the directory {directory}")]
+    MakeDirectory { directory: PathBuf, source: std::io::Error },
+    #[error("failed to open {file}")]
+    Open { file: PathBuf, source: duckdb::Error },
+    #[error("failed to open {file}")]
+    Newer { file: PathBuf, source: Newer },
+    #[error("failed to open the store of analytics: a query still runs on what failed")]
+    Busy,
+    #[error("failed to write analytics")]
+    Write(#[from] duckdb::Error),
+    #[error("failed to put records into columns")]
+    Columns(#[from] ArrowError),
+}
+
+impl Database {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            gate: RwLock::new(None),
+        }
+    }
+
+    /// Opens the file anew; the writer of before must be gone.
+    pub(crate) fn open(self: &Arc<Self>) -> Result<Writer, Error> {
+        let mut gate = match self.gate.try_write() {
+            Ok(gate) => gate,
+            Err(TryLockError::Poisoned(gate)) => gate.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy),
+        };
+        *gate = None;
+        let connection = open(&self.directory)?;
+        *gate = Some(Mutex::new(connection.try_clone()?));
+        Ok(Writer {
+            connection,
+            database: Arc::clone(self),
+        })
+    }
+
+    /// Runs a query on a connection of its own, on one state of the data.
+    pub(super) fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, QueryError>) -> Result<T, QueryError> {
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let shared = gate.as_ref().ok_or(QueryError::Closed)?;
+        let connection = shared.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?;
+        connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
+        query(&connection)
+    }
+
+    fn close(&self) {
+        *self.gate.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn open(directory: &Path) -> Result<Connection, Error> {
+    std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
+        directory: directory.to_owned(),
+        source,
+    })?;
+    let file = directory.join(FILE);
+    let failed = |source| Error::Open {
+        file: file.clone(),
+        source,
+    };
+    let connection = connect(&file).map_err(failed)?;
+    connection.execute_batch(&limits(directory)).map_err(failed)?;
+    let found = version(&connection).map_err(failed)?;
+    let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
+        file: file.clone(),
+        source,
+    })?;
+    migrate(&connection, steps).map_err(failed)?;
+    Ok(connection)
+}
+
+fn connect(file: &Path) -> duckdb::Result<Connection> {
+    let config = Config::default()
+        .max_memory(MEMORY)?
+        .threads(1)?
+        .enable_autoload_extension(false)?;
+    Connection::open_with_flags(file, config)
+}
+
+/// What nobody can undo from SQL: no file but our own, and none but backups written. The order matters.
+fn limits(directory: &Path) -> String {
+    let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
+    format!(
+        "SET temp_directory = '{}'; SET max_temp_directory_size = '{OVERFLOW}'; SET allowed_directories = ['{}/'];
+         SET enable_external_access = false; SET lock_configuration = true;",
+        path("analytics.tmp"),
+        path("backup"),
+    )
+}
+
+/// Of the tables; 0 when there are none.
+fn version(connection: &Connection) -> duckdb::Result<u32> {
+    let known = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'";
+    if connection.query_row(known, [], |row| row.get::<_, u32>(0))? == 0 {
+        return Ok(0);
+    }
+    connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| {
+        row.get(0)
+    })
+}
+
+fn migrate(connection: &Connection, steps: &[&str]) -> duckdb::Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.execute("DELETE FROM schema_version", [])?;
+    transaction.execute("INSERT INTO schema_version VALUES (?)", params![newest(STEPS)])?;
+    transaction.commit()
+}
+
+impl Store for Writer {
+    type Error = Error;
+
+    fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Error> {
+        let stored = match this_is {
+            Try::First => HashSet::new(),
+            Try::Again => stored_ids(&self.connection, entries)?,
+        };
+        let entries: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| !stored.contains(&*entry.record.id))
+            .collect();
+        let transaction = self.connection.transaction()?;
+        append(&transaction, REQUESTS, columns::requests(&entries)?)?;
+        append(&transaction, ATTEMPTS, columns::attempts(&entries)?)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn close(self) -> Result<(), Error> {
+        let folded = self.connection.execute_batch("CHECKPOINT");
+        drop(self.connection);
+        self.database.close();
+        Ok(folded?)
+    }
+}
+
+fn append(connection: &Connection, table: &str, rows: RecordBatch) -> duckdb::Result<()> {
+    let mut appender = connection.appender(table)?;
+    appender.append_record_batch(rows)?;
+    appender.flush()
+}
+
+/// Ids of the time that `entries` span.
+fn stored_ids(connection: &Connection, entries: &[Entry]) -> duckdb::Result<HashSet<String>> {
+    let times = || entries.iter().map(|entry| entry.record.started_unix_micros);
+    let (Some(first), Some(last)) = (times().min(), times().max()) else {
+        return Ok(HashSet::new());
+    };
+    let mut statement = connection.prepare("SELECT id FROM requests WHERE created BETWEEN ? AND ?")?;
+    let ids = statement.query_map([timestamp(first), timestamp(last)], |row| row.get(0))?;
+    ids.collect()
+}
+
+/// A time as a parameter.
+pub(super) fn timestamp(unix_micros: i64) -> Value {
+    Value::Timestamp(TimeUnit::Microsecond, unix_micros)
+}

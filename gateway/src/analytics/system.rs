@@ -1,0 +1,282 @@
+//! `GET /system/analytics`: sums over requests, in all and by group. The SQL is put together from the enums below only; all
+//! that a caller says otherwise is a parameter.
+
+use std::str::FromStr;
+
+use duckdb::types::Value;
+use duckdb::{Connection, params_from_iter};
+use jiff::Timestamp;
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::database::timestamp;
+use super::measures::{Measures, SELECTED};
+
+/// Rows in one answer.
+pub const MAX_ROWS: usize = 10_000;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// First microsecond since 1970 that counts.
+    pub since_unix_micros: i64,
+    /// First microsecond since 1970 that counts no more.
+    pub until_unix_micros: i64,
+    /// Requests that have all of these in common are one row. Empty: all requests are.
+    pub group_by: Vec<Dimension>,
+    pub granularity: Granularity,
+    /// Only requests to Routes of this namespace.
+    pub namespace: Option<Box<str>>,
+    /// Only requests of this key (`namespace/name`).
+    pub key: Option<Box<str>>,
+}
+
+/// What requests can be grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dimension {
+    /// The provider's name of the model, at the last attempt.
+    Model,
+    /// The provider of the last attempt.
+    Provider,
+    Route,
+    /// The target of the last attempt.
+    Target,
+    Key,
+    Outcome,
+}
+
+/// How long a row's time is. Begins and ends in UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Granularity {
+    /// All the time that is asked for.
+    #[default]
+    None,
+    Minute,
+    Hour,
+    Day,
+}
+
+/// No dimension or granularity has this name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown name {0:?}")]
+pub struct UnknownName(pub String);
+
+/// The answer. The first five are the Go program's.
+#[derive(Clone, Debug, Serialize)]
+pub struct SystemAnalytics {
+    /// Prompts that the requests used. A request carries none as long as Routes have none.
+    pub total_prompts: u64,
+    pub total_requests: u64,
+    pub success_rate: Option<f64>,
+    pub avg_latency_ms: Option<f64>,
+    /// USD.
+    pub avg_cost: Option<f64>,
+    pub since: String,
+    pub until: String,
+    pub scope: &'static str,
+    pub pods: Pods,
+    pub rows: Vec<Row>,
+}
+
+/// Who answered, by ordinal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pods {
+    pub answered: Vec<String>,
+    pub missing: Vec<String>,
+}
+
+/// One group of requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// In the order that was asked for; null is a value as any other.
+    pub keys: Vec<(Dimension, Option<String>)>,
+    /// Where the row's time begins, in microseconds since 1970; none without a granularity.
+    pub bucket_unix_micros: Option<i64>,
+    pub measures: Measures,
+}
+
+impl Dimension {
+    pub const ALL: [Self; 6] = [
+        Self::Model,
+        Self::Provider,
+        Self::Route,
+        Self::Target,
+        Self::Key,
+        Self::Outcome,
+    ];
+
+    /// Its name in the API, which is that of its column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::Route => "route",
+            Self::Target => "target",
+            Self::Key => "key",
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
+impl FromStr for Dimension {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .into_iter()
+            .find(|dimension| dimension.name() == name)
+            .ok_or_else(|| UnknownName(name.to_owned()))
+    }
+}
+
+impl Granularity {
+    /// SQL that gives the begin of a row's time.
+    fn bucket(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Minute => Some("epoch_us(date_trunc('minute', created))"),
+            Self::Hour => Some("epoch_us(date_trunc('hour', created))"),
+            Self::Day => Some("epoch_us(date_trunc('day', created))"),
+        }
+    }
+}
+
+impl FromStr for Granularity {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
+            "none" => Ok(Self::None),
+            "minute" => Ok(Self::Minute),
+            "hour" => Ok(Self::Hour),
+            "day" => Ok(Self::Day),
+            _ => Err(UnknownName(name.to_owned())),
+        }
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'a> {
+            #[serde(flatten)]
+            keys: Keys<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            bucket: Option<String>,
+            #[serde(flatten)]
+            measures: &'a Measures,
+        }
+        let bucket = self.bucket_unix_micros.map(rfc3339);
+        Flat {
+            keys: Keys(&self.keys),
+            bucket,
+            measures: &self.measures,
+        }
+        .serialize(serializer)
+    }
+}
+
+struct Keys<'a>(&'a [(Dimension, Option<String>)]);
+
+impl Serialize for Keys<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(dimension, value)| (dimension.name(), value)))
+    }
+}
+
+pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAnalytics, Error> {
+    let all = rows(
+        connection,
+        &Query {
+            group_by: Vec::new(),
+            granularity: Granularity::None,
+            ..query.clone()
+        },
+    )?;
+    let all = all.first().map(|row| &row.measures);
+    Ok(SystemAnalytics {
+        total_prompts: 0,
+        total_requests: all.map_or(0, |all| all.requests),
+        success_rate: all.and_then(|all| all.success_rate),
+        avg_latency_ms: all.and_then(|all| all.avg_latency_ms),
+        avg_cost: all.and_then(|all| all.avg_cost),
+        since: rfc3339(query.since_unix_micros),
+        until: rfc3339(query.until_unix_micros),
+        scope: "pod",
+        pods: Pods {
+            answered: vec!["0".to_owned()],
+            missing: Vec::new(),
+        },
+        rows: rows(connection, query)?,
+    })
+}
+
+fn rows(connection: &Connection, query: &Query) -> Result<Vec<Row>, Error> {
+    let mut dimensions: Vec<Dimension> = Vec::new();
+    for &dimension in &query.group_by {
+        if !dimensions.contains(&dimension) {
+            dimensions.push(dimension);
+        }
+    }
+    let (sql, parameters) = sql(&dimensions, query);
+    let mut statement = connection.prepare(&sql)?;
+    let mut found = statement.query(params_from_iter(parameters))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        if rows.len() == MAX_ROWS {
+            return Err(Error::TooManyRows { limit: MAX_ROWS });
+        }
+        let key = |(column, &dimension): (usize, &Dimension)| Ok((dimension, row.get(column)?));
+        let keys = dimensions
+            .iter()
+            .enumerate()
+            .map(key)
+            .collect::<duckdb::Result<Vec<_>>>()?;
+        let bucket_unix_micros = row.get(dimensions.len())?;
+        rows.push(Row {
+            keys,
+            bucket_unix_micros,
+            measures: Measures::read(row, dimensions.len() + 1)?,
+        });
+    }
+    Ok(rows)
+}
+
+fn sql(dimensions: &[Dimension], query: &Query) -> (String, Vec<Value>) {
+    let keys: String = dimensions
+        .iter()
+        .map(|dimension| format!("{}, ", dimension.name()))
+        .collect();
+    let bucket = query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)");
+    let mut parameters = vec![timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)];
+    let mut only = String::new();
+    if let Some(namespace) = &query.namespace {
+        only.push_str(" AND starts_with(route, ?)");
+        parameters.push(Value::Text(format!("{namespace}/")));
+    }
+    if let Some(key) = &query.key {
+        only.push_str(" AND key = ?");
+        parameters.push(Value::Text(key.to_string()));
+    }
+    let columns: Vec<String> = (1..=dimensions.len() + 1).map(|column| column.to_string()).collect();
+    let columns = columns.join(", ");
+    let order: Vec<String> = std::iter::once(dimensions.len() + 1)
+        .chain(1..=dimensions.len())
+        .map(|column| format!("{column} NULLS LAST"))
+        .collect();
+    let sql = format!(
+        "SELECT {keys}{bucket}, {SELECTED} FROM requests WHERE created >= ? AND created < ?{only}
+         GROUP BY {columns} ORDER BY {} LIMIT {}",
+        order.join(", "),
+        MAX_ROWS + 1,
+    );
+    (sql, parameters)
+}
+
+/// In UTC; what no calendar holds is shown as its number.
+pub(super) fn rfc3339(unix_micros: i64) -> String {
+    Timestamp::from_microsecond(unix_micros).map_or_else(|_| unix_micros.to_string(), |time| time.to_string())
+}

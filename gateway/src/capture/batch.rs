@@ -1,0 +1,98 @@
+//! What waits to be stored, and the room that it takes. Room is given back when the last store has let go of a batch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::record::Record;
+
+/// Records in one batch at most: one transaction in each store.
+pub(super) const BATCH_RECORDS: usize = 4096;
+
+/// A record, and whether its content had to be left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub record: Record,
+    /// The Route captures content, but the queue had no room for it.
+    pub content_dropped: bool,
+}
+
+/// Bytes that records may hold on to until they are stored.
+#[derive(Debug)]
+pub(super) struct Room {
+    capacity_bytes: usize,
+    held_bytes: AtomicUsize,
+}
+
+/// Records that are stored together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub entries: Vec<Entry>,
+    pub bytes: usize,
+    room: Arc<Room>,
+}
+
+impl Room {
+    pub(super) fn new(capacity_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            capacity_bytes,
+            held_bytes: AtomicUsize::new(0),
+        })
+    }
+
+    /// False when there is no room for `bytes`.
+    pub(super) fn take(&self, bytes: usize) -> bool {
+        let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = held.saturating_add(bytes) <= self.capacity_bytes;
+        if !fits {
+            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn capacity_bytes(&self) -> usize {
+        self.capacity_bytes
+    }
+
+    /// A batch past this is stored without waiting for the timer.
+    pub(super) fn batch_bytes(&self) -> usize {
+        self.capacity_bytes / 16
+    }
+}
+
+impl Batch {
+    /// An empty batch in the memory of an earlier one.
+    pub(super) fn new(room: &Arc<Room>, memory: Vec<Entry>) -> Self {
+        Self {
+            entries: memory,
+            bytes: 0,
+            room: Arc::clone(room),
+        }
+    }
+
+    /// Adds an entry for which `bytes` of room were taken.
+    pub(super) fn push(&mut self, entry: Entry, bytes: usize) {
+        self.entries.push(entry);
+        self.bytes += bytes;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= BATCH_RECORDS || self.bytes >= self.room.batch_bytes()
+    }
+
+    /// The emptied memory, to be used again; the room is given back.
+    pub(super) fn into_memory(mut self) -> Vec<Entry> {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
+        entries
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.room.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

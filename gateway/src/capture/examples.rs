@@ -1,0 +1,173 @@
+//! The store of examples: an `SQLite` file with the content of the requests whose Route captures it, by route.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use super::answer::Reading;
+use super::batch::Entry;
+use super::record::{Content, Outcome, Record};
+use super::schema::{Newer, newest, steps_from};
+use super::store::{Store, Try};
+
+pub const FILE: &str = "examples.sqlite";
+
+/// How long another program's lock is waited for before the batch is put off.
+const BUSY: Duration = Duration::from_millis(250);
+
+const SETTINGS: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -8192;
+";
+
+const STEPS: &[&str] = &["
+CREATE TABLE examples (
+    id TEXT NOT NULL PRIMARY KEY,
+    route TEXT,
+    created_unix_micros INTEGER NOT NULL,
+    key TEXT,
+    external_user TEXT,
+    target TEXT,
+    provider TEXT,
+    model TEXT,
+    outcome TEXT NOT NULL,
+    -- 1 when the answer is whole; a cut or cancelled one has 0 and holds what had come.
+    complete INTEGER NOT NULL,
+    -- The body as the client sent it.
+    request BLOB NOT NULL,
+    -- The text of the first choice.
+    output TEXT,
+    -- A JSON array.
+    tool_calls TEXT,
+    finish_reason TEXT,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER
+) STRICT;
+CREATE INDEX examples_by_route ON examples (route, created_unix_micros);
+"];
+
+const INSERT: &str = "
+INSERT INTO examples (id, route, created_unix_micros, key, external_user, target, provider, model, outcome, complete, request,
+    output, tool_calls, finish_reason, prompt_tokens, completion_tokens)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+ON CONFLICT (id) DO NOTHING";
+
+/// An open store of examples.
+pub(super) struct Examples {
+    connection: Connection,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("failed to make the directory {directory}")]
+    MakeDirectory { directory: PathBuf, source: std::io::Error },
+    #[error("failed to open {file}")]
+    Open { file: PathBuf, source: rusqlite::Error },
+    #[error("failed to open {file}")]
+    Newer { file: PathBuf, source: Newer },
+    #[error("failed to write examples")]
+    Write(#[from] rusqlite::Error),
+}
+
+impl Examples {
+    pub(super) fn open(directory: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
+            directory: directory.to_owned(),
+            source,
+        })?;
+        let file = directory.join(FILE);
+        let failed = |source| Error::Open {
+            file: file.clone(),
+            source,
+        };
+        let mut connection = Connection::open(&file).map_err(failed)?;
+        let found = prepare_connection(&connection).map_err(failed)?;
+        let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
+            file: file.clone(),
+            source,
+        })?;
+        migrate(&mut connection, steps).map_err(failed)?;
+        Ok(Self { connection })
+    }
+}
+
+/// Returns the version of the tables.
+fn prepare_connection(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch(SETTINGS)?;
+    let version = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
+    if connection.query_row(version, [], |row| row.get::<_, u32>(0))? == 0 {
+        return Ok(0);
+    }
+    let version = connection
+        .query_row("SELECT version FROM schema_version", [], |row| row.get(0))
+        .optional()?;
+    Ok(version.unwrap_or_default())
+}
+
+fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT")?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.execute("DELETE FROM schema_version", [])?;
+    transaction.execute("INSERT INTO schema_version VALUES (?1)", [newest(STEPS)])?;
+    transaction.commit()
+}
+
+impl Store for Examples {
+    type Error = Error;
+
+    fn write(&mut self, entries: &[Entry], _: Try) -> Result<(), Error> {
+        let mut captured = entries
+            .iter()
+            .filter_map(|entry| Some((&entry.record, entry.record.content.as_ref()?)))
+            .peekable();
+        if captured.peek().is_none() {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        {
+            let mut insert = transaction.prepare_cached(INSERT)?;
+            for (record, content) in captured {
+                insert_example(&mut insert, record, content)?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn close(self) -> Result<(), Error> {
+        // Closing the last connection also folds the write-ahead log into the file.
+        self.connection.close().map_err(|(_, error)| Error::Write(error))
+    }
+}
+
+fn insert_example(insert: &mut CachedStatement, record: &Record, content: &Content) -> rusqlite::Result<usize> {
+    let answering = record.attempts.last();
+    let Reading { output, tool_calls } = Reading::of(&content.answer);
+    insert.execute(params![
+        &*record.id,
+        record.route.as_deref(),
+        record.started_unix_micros,
+        record.key.as_deref(),
+        record.user.as_deref(),
+        answering.map(|attempt| &*attempt.target),
+        answering.map(|attempt| &*attempt.provider),
+        answering.map(|attempt| &*attempt.model),
+        record.outcome.as_str(),
+        record.outcome == Outcome::Ok,
+        &*content.request,
+        output,
+        tool_calls,
+        record.finish_reason.as_deref(),
+        record.usage.map(|usage| usage.prompt_tokens.cast_signed()),
+        record.usage.map(|usage| usage.completion_tokens.cast_signed()),
+    ])
+}

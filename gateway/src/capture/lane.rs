@@ -1,0 +1,196 @@
+//! One store's own line of batches: what it could not take is tried again for a while, then given up and counted. Neither
+//! store waits for the other's recovery.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::batch::Batch;
+use super::store::{Failure, Store, StoreHealth, Try, in_full};
+
+/// Tries at one batch before it is given up.
+const TRIES: u32 = 6;
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Where a lane tells how its store is.
+pub(super) type SharedHealth = Arc<Mutex<StoreHealth>>;
+
+/// Microseconds since 1970.
+pub type Clock = fn() -> i64;
+
+pub(super) struct Lane<S: Store> {
+    name: &'static str,
+    opener: Box<dyn FnMut() -> Result<S, S::Error> + Send>,
+    store: Option<S>,
+    line: VecDeque<Arc<Batch>>,
+    line_bytes: usize,
+    limit_bytes: usize,
+    /// Failed tries in a row, at whatever.
+    failures: u32,
+    /// Failed tries at the first batch of the line.
+    tries: u32,
+    next_try: Option<Instant>,
+    first_pause: Duration,
+    clock: Clock,
+    health: SharedHealth,
+}
+
+/// How a lane deals with failure.
+pub(super) struct Terms {
+    /// The line never holds more.
+    pub limit_bytes: usize,
+    /// Between a failure and the next try; doubles from there.
+    pub first_pause: Duration,
+    pub clock: Clock,
+}
+
+impl<S: Store> Lane<S> {
+    /// Opens the store; a store that cannot be opened is tried again later.
+    pub(super) fn open(
+        name: &'static str,
+        terms: Terms,
+        opener: impl FnMut() -> Result<S, S::Error> + Send + 'static,
+    ) -> Self {
+        let Terms {
+            limit_bytes,
+            first_pause,
+            clock,
+        } = terms;
+        let mut lane = Self {
+            name,
+            opener: Box::new(opener),
+            store: None,
+            line: VecDeque::new(),
+            line_bytes: 0,
+            limit_bytes,
+            failures: 0,
+            tries: 0,
+            next_try: None,
+            first_pause,
+            clock,
+            health: SharedHealth::default(),
+        };
+        if let Err(error) = lane.ensure_open() {
+            lane.fail(&error);
+        }
+        lane
+    }
+
+    pub(super) fn health(&self) -> SharedHealth {
+        Arc::clone(&self.health)
+    }
+
+    pub(super) fn push(&mut self, batch: Arc<Batch>) {
+        self.line_bytes += batch.bytes;
+        self.line.push_back(batch);
+    }
+
+    /// Stores what it can. After a failure nothing is tried before the pause is over.
+    pub(super) fn advance(&mut self) {
+        if self.next_try.is_none_or(|next| Instant::now() >= next) {
+            self.try_all();
+        }
+        while self.line_bytes > self.limit_bytes && self.failures > 0 {
+            self.give_up_first();
+        }
+    }
+
+    /// A last try at what is left, then the end.
+    pub(super) fn close(mut self) {
+        self.try_all();
+        while !self.line.is_empty() {
+            self.give_up_first();
+        }
+        if let Some(Err(error)) = self.store.take().map(S::close) {
+            tracing::error!(store = self.name, error = in_full(&error), "failed to close a store");
+        }
+    }
+
+    fn try_all(&mut self) {
+        if self.line.is_empty() && self.store.is_some() {
+            return;
+        }
+        match self.write_all() {
+            Ok(()) => self.recover(),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn ensure_open(&mut self) -> Result<&mut S, S::Error> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => (self.opener)()?,
+        };
+        Ok(self.store.insert(store))
+    }
+
+    fn write_all(&mut self) -> Result<(), S::Error> {
+        self.ensure_open()?;
+        while let (Some(batch), Some(store)) = (self.line.front(), &mut self.store) {
+            store.write(&batch.entries, if self.tries == 0 { Try::First } else { Try::Again })?;
+            self.drop_first();
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self) {
+        self.failures = 0;
+        self.next_try = None;
+        if self.lock_health().failure.take().is_some() {
+            tracing::info!(store = self.name, "the store takes records again");
+        }
+    }
+
+    /// The store is opened anew at the next try: some failures leave a connection that never works again.
+    fn fail(&mut self, error: &S::Error) {
+        self.store = None;
+        let pause = self
+            .first_pause
+            .saturating_mul(1 << self.failures.min(16))
+            .min(LONGEST_PAUSE);
+        self.next_try = Some(Instant::now() + pause);
+        self.failures += 1;
+        self.note(in_full(error));
+        if !self.line.is_empty() {
+            self.tries += 1;
+            if self.tries >= TRIES {
+                self.give_up_first();
+            }
+        }
+    }
+
+    fn note(&self, message: String) {
+        let mut health = self.lock_health();
+        let known = health.failure.as_ref();
+        if known.is_none_or(|failure| failure.message != message) {
+            tracing::error!(
+                store = self.name,
+                error = message,
+                "capture stopped: the store takes no records"
+            );
+        }
+        let since_unix_micros = known.map_or_else(self.clock, |failure| failure.since_unix_micros);
+        health.failure = Some(Failure {
+            message,
+            since_unix_micros,
+        });
+    }
+
+    fn give_up_first(&mut self) {
+        if let Some(batch) = self.line.front() {
+            self.lock_health().dropped_records += batch.entries.len() as u64;
+        }
+        self.drop_first();
+    }
+
+    fn drop_first(&mut self) {
+        self.tries = 0;
+        if let Some(batch) = self.line.pop_front() {
+            self.line_bytes -= batch.bytes;
+        }
+    }
+
+    fn lock_health(&self) -> std::sync::MutexGuard<'_, StoreHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

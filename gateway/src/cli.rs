@@ -1,0 +1,63 @@
+//! The command line. Arguments and the environment are read here and nowhere else.
+
+use std::{io, sync::LazyLock};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub mod serve;
+//SIM pub mod simulate;
+
+/// A self-hosted LLM gateway that closes the loop between traffic and prompt quality.
+///
+/// Applications talk to it as they talk to OpenAI. What it serves are Kubernetes manifests (Provider, Route, PromptTemplate, and
+/// Secrets for keys), read from a directory here and from the API server in a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "route-switch", version = version(), max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the Routes of the manifests in a directory
+    Serve(serve::Arguments),
+    /// Run a simulated provider that speaks OpenAI's wire format, with faults on demand
+    //SIM Simulate(simulate::Arguments),
+    /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    pub fn run(self) -> anyhow::Result<()> {
+        // Both this and the choice of features keep one TLS implementation in the program.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        match self.command {
+            Command::Serve(arguments) => Ok(serve::run(arguments)?),
+            //SIM Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
+            Command::Completion { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "route-switch", &mut io::stdout().lock());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| format!("{} (DuckDB {})", env!("CARGO_PKG_VERSION"), crate::analytics::engine_version()));
+    &VERSION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,237 @@
+//! `route-switch serve`: build, run, drain.
+
+use std::{
+    io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwap;
+use clap::Args;
+use crds::{compiler::Settings, duration, snapshot::Credential, vendor};
+use jiff::Timestamp;
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    app::{App, GenerationIds},
+    capture::{self, Queue},
+    config::{
+        manifests::{self, Loader},
+        reload::{self, Reload},
+        watch as watching,
+    },
+    http::{admin, router::{Worker, router}, server},
+    providers::client::{self, Clients},
+    routing::exchange::Ledger,
+    telemetry::{logs, metrics::Metrics},
+};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Serves the Routes of the manifests in a directory: the same YAML that `kubectl apply` takes (Provider, Route,
+/// PromptTemplate, Secret, ConfigMap). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
+/// before keeps serving.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  route-switch serve --manifests ./manifests
+  OPENAI_API_KEY=sk-... route-switch serve --manifests ./manifests --listen 0.0.0.0:8080 --data /var/lib/route-switch
+
+Callers on this machine need no key. All others need one: a Secret with the label routeswitch.io/api-key: \"true\".")]
+pub struct Arguments {
+    /// Directory of the manifests (*.yaml, *.yml, *.json)
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    manifests: PathBuf,
+    /// Where applications connect
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
+    listen: SocketAddr,
+    /// Where metrics, probes and the configuration are served; on this machine only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", value_parser = loopback)]
+    admin: SocketAddr,
+    /// Directory of the stores: examples (SQLite) and analytics (DuckDB)
+    #[arg(long, value_name = "DIR", default_value = "route-switch-data", value_hint = clap::ValueHint::DirPath)]
+    data: PathBuf,
+    /// Root URL of the simulator that Providers of vendor Simulated use
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
+    simulator: Option<String>,
+    /// Traffic threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// How long answers under way may go on after SIGTERM
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration::parse)]
+    grace: Duration,
+    /// How log lines are written
+    #[arg(long, value_enum, default_value_t = logs::Format::Text)]
+    log_format: logs::Format,
+    /// What is logged, for instance debug, or gateway=debug,warn
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "ROUTE_SWITCH_LOG")]
+    log: String,
+}
+
+/// Why the gateway did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Manifests(#[from] manifests::Error),
+    #[error(transparent)]
+    Watch(#[from] watching::Error),
+    #[error("failed to listen on {address}; is another gateway running? Name another address with {flag}")]
+    Listen { address: SocketAddr, flag: &'static str, source: io::Error },
+    #[error("failed to start the stores in {}", directory.display())]
+    Stores { directory: PathBuf, source: capture::Error },
+    #[error("failed to define the metrics")]
+    Metrics(#[from] prometheus::Error),
+    #[error("failed to start a thread or its runtime")]
+    Runtime(#[source] io::Error),
+    #[error("failed to read the certificates of this machine")]
+    Certificates(#[source] io::Error),
+}
+
+/// A traffic thread.
+type Traffic = JoinHandle<()>;
+
+pub fn run(arguments: Arguments) -> Result<(), Error> {
+    logs::start(arguments.log_format, &arguments.log);
+    let loader = Loader::new(&arguments.manifests)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    runtime.block_on(serve(arguments, loader))
+}
+
+async fn serve(arguments: Arguments, mut loader: Loader) -> Result<(), Error> {
+    let Arguments { manifests: _, listen, admin, data, simulator, threads, grace, log_format: _, log: _ } = arguments;
+    let settings = Settings { simulator_url: simulator, ambient_credentials: ambient_credentials() };
+    let admin_listener = listen_on(admin, "--admin")?;
+    let first = listen_on(listen, "--listen")?;
+    let listen = first.local_addr().unwrap_or(listen);
+    let reload = Reload::first(settings, loader.read());
+    let app = Arc::new(build(&reload, data, listen)?);
+    reload.report(&app);
+    let _watch = watching::watch(loader, reload::applier(Arc::clone(&app), reload))?;
+
+    let (stop, stopped) = watch::channel(false);
+    let mut traffic = vec![start_traffic(&app, first, &stopped, grace)?];
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    for _ in 1..threads {
+        traffic.push(start_traffic(&app, listen_on(listen, "--listen")?, &stopped, grace)?);
+    }
+    let admin_ending = server::Ending { grace: Duration::from_secs(1), seed: 0 };
+    let (stop_admin, admin_stopped) = watch::channel(false);
+    let admin_address = admin_listener.local_addr().unwrap_or(admin);
+    let admin_listener = TcpListener::from_std(admin_listener).map_err(Error::Runtime)?;
+    let administration =
+        tokio::spawn(server::serve(admin_listener, admin::router(Arc::clone(&app)), admin_stopped, admin_ending));
+    app.ready.store(true, Ordering::Relaxed);
+    tracing::info!(listen = %listen, admin = %admin_address, data = %app.data.display(), threads, "serving; base URL for applications: http://{listen}/v1");
+
+    wait_for_signal().await.map_err(Error::Runtime)?;
+    tracing::info!(?grace, "draining: no new connections; answers under way go on");
+    app.ready.store(false, Ordering::Relaxed);
+    let _ = stop.send(true);
+    let drained = tokio::task::spawn_blocking(move || join(traffic, &app));
+    let _ = drained.await;
+    let _ = stop_admin.send(true);
+    let _ = administration.await;
+    tracing::info!("everything is stored; goodbye");
+    Ok(())
+}
+
+fn build(reload: &Reload, data: PathBuf, listen: SocketAddr) -> Result<App, Error> {
+    let settings = capture::Settings::new(data.clone(), || Timestamp::now().as_microsecond());
+    let queue = Queue::open(settings).map_err(|source| Error::Stores { directory: data.clone(), source })?;
+    let ledger = Ledger { queue, metrics: Metrics::new()?, ending: AtomicBool::new(false) };
+    Ok(App {
+        config: ArcSwap::new(reload.config()),
+        ledger: Arc::new(ledger),
+        ids: GenerationIds::new(0, rand::random(), unix_millis),
+        faults: ArcSwap::default(),
+        ready: AtomicBool::new(false),
+        started: Timestamp::now(),
+        data,
+        listen,
+    })
+}
+
+fn start_traffic(
+    app: &Arc<App>,
+    listener: std::net::TcpListener,
+    stopped: &watch::Receiver<bool>,
+    grace: Duration,
+) -> Result<Traffic, Error> {
+    let tls = client::tls().map_err(Error::Certificates)?;
+    let worker = Arc::new(Worker { app: Arc::clone(app), clients: Arc::new(Clients::new(tls)) });
+    let stopped = stopped.clone();
+    let ending = server::Ending { grace, seed: rand::random() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    let ledger = Arc::clone(&app.ledger);
+    let run = move || {
+        runtime.block_on(async {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => server::serve(listener, router(worker), stopped, ending).await,
+                Err(error) => tracing::error!(%error, "failed to serve on a traffic thread"),
+            }
+        });
+        // Whatever is still under way is dropped with the runtime, and recorded as cut by us.
+        ledger.ending.store(true, Ordering::Relaxed);
+        drop(runtime);
+    };
+    std::thread::Builder::new().name("traffic".to_owned()).spawn(run).map_err(Error::Runtime)
+}
+
+/// Waits for the traffic threads to drain, then for the stores to take all that was recorded.
+fn join(traffic: Vec<Traffic>, app: &App) {
+    for thread in traffic {
+        if thread.join().is_err() {
+            tracing::error!("a traffic thread had failed");
+        }
+    }
+    app.ledger.queue.close();
+}
+
+fn listen_on(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListener, Error> {
+    server::bind(address).map_err(|source| Error::Listen { address, flag, source })
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "write an address and a port, for instance 127.0.0.1:9090".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("the admin port is for this machine only: its address must be a loopback address, for instance 127.0.0.1:9090".to_owned())
+    }
+}
+
+/// The credentials of vendors in the environment, for Providers without `auth`.
+fn ambient_credentials() -> std::collections::BTreeMap<crds::provider::Vendor, Credential> {
+    let read = |row: &vendor::VendorRow| {
+        let value = std::env::var(row.ambient_variable?).ok().filter(|value| !value.is_empty())?;
+        Some((row.vendor, Credential::new(value)))
+    };
+    vendor::rows().iter().filter_map(read).collect()
+}
+
+async fn wait_for_signal() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn unix_millis() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}

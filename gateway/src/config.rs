@@ -1,0 +1,6 @@
+//! From manifests to what requests run on: files -> resources -> Snapshot (`crds`) -> [`resolved::Config`], swapped as one.
+
+pub mod manifests;
+pub mod reload;
+pub mod resolved;
+pub mod watch;

@@ -1,0 +1,179 @@
+//! The loader of `serve --manifests DIR`: the YAML that `kubectl apply` takes, with nothing lost to a bad file or a half-written one.
+//!
+//! ```text
+//! DIR -> survey (names, stamps) -> gather (contents) -> yaml -> admit (API server's rules) -> held (what is in use) -> Reading
+//! ```
+//!
+//! **Invariant**: no message, fault or debug output holds a value of a Secret.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use crds::{compiler::Resources, object::ObjectId};
+
+use self::{
+    gather::{Digest, Gathered},
+    held::Held,
+    survey::Survey,
+};
+
+mod admit;
+pub(in crate::config) mod gather;
+mod held;
+mod parse;
+mod scalar;
+pub(in crate::config) mod survey;
+mod yaml;
+
+#[cfg(test)]
+pub(in crate::config) mod tests;
+
+/// Reads one directory, again and again, and remembers what was good.
+pub struct Loader {
+    directory: PathBuf,
+    held: Held,
+    latest: Option<Reading>,
+}
+
+/// What the directory says now.
+#[derive(Clone)]
+pub struct Reading {
+    pub resources: Resources,
+    /// Where each object stands, or last stood.
+    pub sources: BTreeMap<ObjectId, Source>,
+    /// What is wrong. None of it stops anything else from being used.
+    pub faults: Vec<FileFault>,
+    /// What is used, but hardly as it is meant.
+    pub warnings: Vec<FileFault>,
+    /// Whether nothing is missing that the next equal reading would drop.
+    pub settled: bool,
+    /// Of the objects, in the order of `sources`.
+    digests: Vec<Digest>,
+}
+
+/// Where an object stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: u32,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFault {
+    pub file: PathBuf,
+    /// Counted from 1; none when it is the file as a whole.
+    pub line: Option<u32>,
+    pub object: Option<ObjectId>,
+    /// Path of the field, for instance `spec.targets[0].weight`; empty when it is the object or file as a whole.
+    pub field: String,
+    pub message: String,
+}
+
+/// Why a directory cannot be served from.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "the directory {} does not exist; create it and put manifests (*.yaml, *.yml, *.json) into it, or name another with --manifests",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    #[error("{} is not a directory; name the directory that holds the manifests with --manifests", .0.display())]
+    NotADirectory(PathBuf),
+    #[error("failed to read the directory {}; make it readable for this user", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+}
+
+impl Loader {
+    /// A loader of `directory`, which must be there. Nothing is read yet.
+    pub fn new(directory: impl Into<PathBuf>) -> Result<Self, Error> {
+        let directory = directory.into();
+        match fs::read_dir(&directory) {
+            Ok(_) => Ok(Self {
+                directory,
+                held: Held::default(),
+                latest: None,
+            }),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::NotFound => Error::Missing(directory),
+                io::ErrorKind::NotADirectory => Error::NotADirectory(directory),
+                _ => Error::Unreadable(directory, error),
+            }),
+        }
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Reads everything.
+    pub fn read(&mut self) -> Reading {
+        let gathered = Gathered::from(&self.survey());
+        self.absorb(&gathered).0
+    }
+
+    pub(in crate::config) fn survey(&self) -> Survey {
+        Survey::of(&self.directory)
+    }
+
+    /// Takes what one pass read; the result, and whether it differs from the one before.
+    pub(in crate::config) fn absorb(&mut self, gathered: &Gathered) -> (Reading, bool) {
+        let reading = self.held.absorb(gathered);
+        let is_new = self
+            .latest
+            .as_ref()
+            .is_none_or(|latest| !latest.says_the_same_as(&reading));
+        self.latest = Some(reading.clone());
+        (reading, is_new)
+    }
+}
+
+impl Reading {
+    /// Whether both hold the same objects at the same places, with the same remarks.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        self.sources == other.sources
+            && self.digests == other.digests
+            && self.faults == other.faults
+            && self.warnings == other.warnings
+    }
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            resources: _,
+            sources,
+            faults,
+            warnings,
+            settled,
+            digests: _,
+        } = self;
+        let mut debug = formatter.debug_struct("Reading");
+        debug
+            .field("sources", sources)
+            .field("faults", faults)
+            .field("warnings", warnings)
+            .field("settled", settled);
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for FileFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(formatter, ":{line}")?;
+        }
+        if let Some(object) = &self.object {
+            write!(formatter, ": {object}")?;
+        }
+        if !self.field.is_empty() {
+            write!(formatter, ": {}", self.field)?;
+        }
+        write!(formatter, ": {}", self.message)
+    }
+}

@@ -1,0 +1,99 @@
+//! The contents of the files of a survey, bounded.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::survey::Survey;
+
+/// Bytes of one file. A Kubernetes object ends at about 1.5 MiB; this leaves room for many in one file.
+const LARGEST_FILE: u64 = 16 << 20;
+
+pub(super) type Digest = [u8; 32];
+
+/// Everything that one pass read. Not printable: it holds Secrets.
+#[derive(Default)]
+pub(in crate::config) struct Gathered {
+    pub(super) files: BTreeMap<PathBuf, Content>,
+    /// What could not be looked into, with the reason.
+    pub(super) unreadable: BTreeMap<PathBuf, String>,
+}
+
+pub(super) enum Content {
+    Text { text: String, digest: Digest },
+    Unreadable { line: Option<u32>, message: String },
+}
+
+impl Gathered {
+    /// Reads all files of `survey`. One that vanished since is left out; one that cannot be read says so and costs no other.
+    pub(in crate::config) fn from(survey: &Survey) -> Self {
+        let mut files = BTreeMap::new();
+        for path in survey.files.keys() {
+            match Content::read(path) {
+                Ok(content) => {
+                    files.insert(path.clone(), content);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    files.insert(
+                        path.clone(),
+                        Content::Unreadable {
+                            line: None,
+                            message: format!("cannot be read: {error}"),
+                        },
+                    );
+                }
+            }
+        }
+        Self {
+            files,
+            unreadable: survey.unreadable.clone(),
+        }
+    }
+
+    /// Tells one pass from another.
+    pub(super) fn digests(&self) -> BTreeMap<PathBuf, Option<Digest>> {
+        let files = self
+            .files
+            .iter()
+            .map(|(path, content)| (path.clone(), content.digest()));
+        files
+            .chain(self.unreadable.keys().map(|path| (path.clone(), None)))
+            .collect()
+    }
+}
+
+impl Content {
+    pub(super) fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Text { digest, .. } => Some(*digest),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            let message = format!("larger than {} MiB, which is the most that is read", LARGEST_FILE >> 20);
+            return Ok(Self::Unreadable { line: None, message });
+        }
+        let digest = Sha256::digest(&bytes).into();
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => Self::Text { text, digest },
+            Err(error) => {
+                let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+                Self::Unreadable {
+                    line: u32::try_from(line).ok(),
+                    message: "not UTF-8 text".to_owned(),
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! One file's text to the objects that it holds, and what is wrong with each.
+
+use std::path::Path;
+
+use crds::{admission::Fault, object::ObjectId};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    FileFault,
+    admit::{self, Doubt, Object, Refusal},
+    gather::{Content, Digest},
+    yaml::{self, Document, Flaw, Lines},
+};
+
+/// What a file holds. Not printable: it holds Secrets.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) objects: Vec<Found>,
+    pub(super) faults: Vec<FileFault>,
+    pub(super) warnings: Vec<FileFault>,
+    /// Which objects that are missing from the file may still be meant to be there.
+    pub(super) doubt: Doubt,
+}
+
+/// One object, as a file has it.
+pub(super) struct Found {
+    pub(super) id: ObjectId,
+    pub(super) line: u32,
+    pub(super) verdict: Result<Object, Vec<Fault>>,
+    /// Of the content.
+    pub(super) digest: Digest,
+}
+
+/// Where an object stands: in a document, by itself or as an item of a List.
+struct Place<'a> {
+    path: &'a Path,
+    lines: &'a Lines,
+    /// Of the document.
+    line: u32,
+    /// Path of the object within the document; empty when it is the document.
+    prefix: &'a str,
+}
+
+impl Parsed {
+    pub(super) fn from(path: &Path, content: &Content) -> Self {
+        let text = match content {
+            Content::Text { text, .. } => text,
+            Content::Unreadable { line, message } => return Self::broken(path, *line, message),
+        };
+        match yaml::read(text) {
+            Ok(documents) => {
+                let mut parsed = Self::default();
+                for document in documents {
+                    parsed.take(path, document);
+                }
+                parsed
+            }
+            Err(error) => Self::broken(path, Some(error.line), &error.message),
+        }
+    }
+
+    /// A file of which nothing can be known.
+    pub(super) fn broken(path: &Path, line: Option<u32>, message: &str) -> Self {
+        let message = format!("{message}; what was read from it before stays in use");
+        let fault = FileFault {
+            file: path.to_owned(),
+            line,
+            object: None,
+            field: String::new(),
+            message,
+        };
+        Self {
+            faults: vec![fault],
+            doubt: Doubt::All,
+            ..Self::default()
+        }
+    }
+
+    fn take(&mut self, path: &Path, document: Document) {
+        let Document {
+            value,
+            line,
+            lines,
+            mut flaws,
+            mut warnings,
+        } = document;
+        for (prefix, value) in flatten(String::new(), value) {
+            let place = Place {
+                path,
+                lines: &lines,
+                line,
+                prefix: &prefix,
+            };
+            let object = self.take_object(&place, value, place.claim(&mut flaws));
+            let warned = place.claim(&mut warnings).into_iter();
+            self.warnings
+                .extend(warned.map(|flaw| place.fault(object.clone(), flaw.field, Some(flaw.line), flaw.message)));
+        }
+        let place = Place {
+            path,
+            lines: &lines,
+            line,
+            prefix: "",
+        };
+        for flaw in flaws {
+            self.doubt = Doubt::All;
+            self.faults
+                .push(place.fault(None, flaw.field, Some(flaw.line), flaw.message));
+        }
+    }
+
+    /// Notes one object; its name, if it has one.
+    fn take_object(&mut self, place: &Place<'_>, value: Value, flaws: Vec<Flaw>) -> Option<ObjectId> {
+        let digest = Sha256::digest(value.to_string()).into();
+        let (id, verdict) = match admit::admit(value) {
+            Ok((id, object)) => (Some(id), Ok(object)),
+            Err(Refusal { id, faults, doubt }) => {
+                self.doubt.add(doubt);
+                (id, Err(faults))
+            }
+        };
+        let mut refused: Vec<Fault> = Vec::new();
+        for Flaw { field, line, message } in flaws {
+            self.faults
+                .push(place.fault(id.clone(), field.clone(), Some(line), message.clone()));
+            refused.push(Fault { field, message });
+        }
+        let verdict = verdict.and_then(|object| {
+            if refused.is_empty() {
+                Ok(object)
+            } else {
+                Err(Vec::new())
+            }
+        });
+        let verdict = verdict.map_err(|faults| {
+            self.faults.extend(faults.iter().map(|fault| {
+                let line = place.lines.find(&join(place.prefix, &fault.field));
+                place.fault(id.clone(), fault.field.clone(), line, fault.message.clone())
+            }));
+            refused.extend(faults);
+            refused
+        });
+        let line = place.lines.find(place.prefix).unwrap_or(place.line);
+        self.objects.extend(id.clone().map(|id| Found {
+            id,
+            line,
+            verdict,
+            digest,
+        }));
+        id
+    }
+}
+
+impl Place<'_> {
+    /// Takes those of `flaws` that lie within the object, and makes their paths relative to it.
+    fn claim(&self, flaws: &mut Vec<Flaw>) -> Vec<Flaw> {
+        let within = flaws.extract_if(.., |flaw| flaw.field.starts_with(self.prefix));
+        within
+            .map(|flaw| Flaw {
+                field: flaw.field[self.prefix.len()..].trim_start_matches('.').to_owned(),
+                ..flaw
+            })
+            .collect()
+    }
+
+    fn fault(&self, object: Option<ObjectId>, field: String, line: Option<u32>, message: String) -> FileFault {
+        FileFault {
+            file: self.path.to_owned(),
+            line: line.or(Some(self.line)),
+            object,
+            field,
+            message,
+        }
+    }
+}
+
+/// The objects of a document, each with its path: the document itself, or the items of a List.
+fn flatten(prefix: String, value: Value) -> Vec<(String, Value)> {
+    let is_list = value["kind"] == "List" && value["apiVersion"] == "v1";
+    match value {
+        Value::Object(mut map) if is_list && map.get("items").is_some_and(Value::is_array) => {
+            let Some(Value::Array(items)) = map.remove("items") else {
+                return Vec::new();
+            };
+            let numbered = items.into_iter().enumerate();
+            numbered
+                .flat_map(|(index, item)| flatten(join(&prefix, &format!("items[{index}]")), item))
+                .collect()
+        }
+        other => vec![(prefix, other)],
+    }
+}
+
+fn join(prefix: &str, field: &str) -> String {
+    if prefix.is_empty() || field.is_empty() || field.starts_with('[') {
+        format!("{prefix}{field}")
+    } else {
+        format!("{prefix}.{field}")
+    }
+}

@@ -1,0 +1,294 @@
+//! The Snapshot with everything looked up: what one request runs on, from its start to its end. Immutable.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use crds::{
+    object::{DEFAULT_NAMESPACE, ObjectName},
+    reference::is_allowed,
+    snapshot::{KeyEntry, KeyRoutes, ProviderEntry, Role, RouteEntry, Snapshot, TargetEntry},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+
+use crate::{
+    providers::{dialect::openai::json_string, price::Price},
+    routing::choice::Sequence,
+    telemetry::metrics::RouteMetrics,
+};
+
+/// One configuration.
+pub struct Config {
+    pub snapshot: Snapshot,
+    pub revision: Arc<str>,
+    pub revision_header: HeaderValue,
+    keys: HashMap<[u8; 32], Arc<ClientKey>>,
+    /// By namespace, then by the name that clients send.
+    routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
+}
+
+/// A client key.
+#[derive(Debug)]
+pub struct ClientKey {
+    pub sha256: [u8; 32],
+    /// `namespace/name` of its Secret.
+    pub name: Arc<str>,
+    pub namespace: Box<str>,
+    pub role: Role,
+    routes: KeyRoutes,
+}
+
+/// Who asks, as far as Routes are concerned.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Without a key, from this machine: Admin of everything; names without a namespace are those of `default`.
+    Local,
+    Key(Arc<ClientKey>),
+}
+
+/// A Route.
+pub struct Route {
+    /// `namespace/name`.
+    pub name: Arc<str>,
+    pub object: ObjectName,
+    /// The name that clients send.
+    pub model: Box<str>,
+    pub header: HeaderValue,
+    allowed_namespaces: Vec<String>,
+    /// Those that resolved.
+    pub targets: Vec<Target>,
+    pub sequence: Sequence,
+    pub commit_after: Duration,
+    pub capture_content: bool,
+    pub metrics: RouteMetrics,
+    /// Tokens of the models behind it, the smallest of each: what a client may count on.
+    pub context_tokens: Option<u64>,
+    pub max_output_tokens: Option<u64>,
+}
+
+/// A target, with its provider's data at hand.
+#[derive(Debug)]
+pub struct Target {
+    pub name: Arc<str>,
+    pub header: HeaderValue,
+    /// The name as a JSON string.
+    pub name_json: Bytes,
+    /// `namespace/name` of the Provider.
+    pub provider: Arc<str>,
+    /// The Provider's name as a JSON string.
+    pub provider_json: Bytes,
+    pub model: Arc<str>,
+    /// The model as a JSON string.
+    pub model_json: Bytes,
+    pub uri: Uri,
+    /// All headers of a request but its length: host, credential, content type, those of the Provider.
+    pub headers: HeaderMap,
+    pub timeouts: Timeouts,
+    pub price: Option<Price>,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_token: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+}
+
+impl Config {
+    /// Looks everything up. Counters of Routes go on from `previous`.
+    pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
+        let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
+        for (object, entry) in &snapshot.routes {
+            let before = previous.and_then(|config| config.routes.get(&object.namespace)?.values().find(|route| route.object == *object));
+            let route = Arc::new(Route::resolve(object, entry, &snapshot, before.map(AsRef::as_ref)));
+            let names = routes.entry(object.namespace.clone()).or_default();
+            names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
+        }
+        let keys = snapshot.keys.iter().filter_map(|(object, entry)| ClientKey::resolve(object, entry)).collect();
+        let revision: Arc<str> = snapshot.revision.as_str().into();
+        Self { revision_header: header_value(&revision), revision, keys, routes, snapshot }
+    }
+
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// The key with this SHA-256.
+    pub fn key(&self, sha256: &[u8; 32]) -> Option<&Arc<ClientKey>> {
+        self.keys.get(sha256)
+    }
+
+    /// The Route that `model` names for this caller: of its own namespace by name, of another one as `namespace/name`.
+    pub fn route(&self, caller: &Caller, model: &str) -> Option<&Arc<Route>> {
+        let own = self.routes.get(caller.namespace()).and_then(|names| names.get(model));
+        own.filter(|route| caller.may_use(route)).or_else(|| {
+            let (namespace, name) = model.split_once('/')?;
+            self.routes.get(namespace)?.get(name).filter(|route| caller.may_use(route))
+        })
+    }
+
+    /// The Routes that a caller may use, each with the name by which it would.
+    pub fn routes_of(&self, caller: &Caller) -> Vec<(String, &Arc<Route>)> {
+        let mut found: Vec<(String, &Arc<Route>)> = Vec::new();
+        for (namespace, names) in &self.routes {
+            for (name, route) in names.iter().filter(|(_, route)| caller.may_use(route)) {
+                let is_own = namespace == caller.namespace();
+                found.push((if is_own { name.clone() } else { format!("{namespace}/{name}") }, route));
+            }
+        }
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        found
+    }
+
+    /// All Routes, once each.
+    pub fn all_routes(&self) -> Vec<&Arc<Route>> {
+        let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(BTreeMap::values).collect();
+        found.sort_by(|one, other| one.object.cmp(&other.object));
+        found.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        found
+    }
+}
+
+impl Caller {
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Local => Role::Admin,
+            Self::Key(key) => key.role,
+        }
+    }
+
+    pub fn key_name(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Local => None,
+            Self::Key(key) => Some(&key.name),
+        }
+    }
+
+    /// The namespace to which the caller is confined.
+    pub fn confined_to(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+            Self::Key(key) => Some(&key.namespace),
+        }
+    }
+
+    fn namespace(&self) -> &str {
+        self.confined_to().unwrap_or(DEFAULT_NAMESPACE)
+    }
+
+    fn may_use(&self, route: &Route) -> bool {
+        let Self::Key(key) = self else { return true };
+        let own = &route.object.namespace;
+        is_allowed(own, &route.allowed_namespaces, &key.namespace)
+            && match &key.routes {
+                KeyRoutes::OwnNamespace => **own == *key.namespace,
+                KeyRoutes::All => true,
+                KeyRoutes::Listed(listed) => listed.contains(&route.object),
+            }
+    }
+}
+
+impl ClientKey {
+    fn resolve(object: &ObjectName, entry: &KeyEntry) -> Option<([u8; 32], Arc<Self>)> {
+        let mut sha256 = [0; 32];
+        for (index, byte) in sha256.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(entry.sha256.get(2 * index..2 * index + 2)?, 16).ok()?;
+        }
+        let key = Self {
+            sha256,
+            name: object.to_string().into(),
+            namespace: object.namespace.as_str().into(),
+            role: entry.role,
+            routes: entry.routes.clone(),
+        };
+        Some((sha256, Arc::new(key)))
+    }
+}
+
+impl Route {
+    fn resolve(object: &ObjectName, entry: &RouteEntry, snapshot: &Snapshot, before: Option<&Self>) -> Self {
+        let name: Arc<str> = object.to_string().into();
+        let mut targets = Vec::with_capacity(entry.targets.len());
+        let mut weights = Vec::with_capacity(entry.targets.len());
+        let mut models = Vec::with_capacity(entry.targets.len());
+        for target in entry.targets.iter().filter(|target| target.resolved) {
+            let provider = snapshot.providers.get(&target.provider);
+            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, it, entry)?))) {
+                models.push(provider.models.get(&target.model));
+                targets.push(resolved);
+                weights.push(target.weight);
+            }
+        }
+        let smallest = |tokens: fn(&crds::snapshot::ModelEntry) -> Option<u64>| {
+            models.iter().map(|model| model.and_then(tokens)).collect::<Option<Vec<u64>>>()?.into_iter().min()
+        };
+        Self {
+            header: header_value(&name),
+            metrics: before.map_or_else(|| RouteMetrics::new(Arc::clone(&name)), |route| route.metrics.clone()),
+            sequence: Sequence::new(entry.strategy, &weights, before.map(|route| &route.sequence)),
+            context_tokens: smallest(|model| model.context_tokens),
+            max_output_tokens: smallest(|model| model.max_output_tokens),
+            model: entry.names.first().map_or_else(Box::default, |name| name.as_str().into()),
+            allowed_namespaces: entry.allowed_namespaces.clone(),
+            commit_after: entry.timeouts.commit_after,
+            capture_content: entry.capture_content,
+            object: object.clone(),
+            targets,
+            name,
+        }
+    }
+}
+
+impl Target {
+    /// None when the compiler let something through that no request can be made of.
+    fn resolve(entry: &TargetEntry, provider: &ProviderEntry, route: &RouteEntry) -> Option<Self> {
+        let uri: Uri = format!("{}/chat/completions", provider.base_url).parse().ok()?;
+        let own = &provider.timeouts;
+        let over = &route.timeouts;
+        Some(Self {
+            name: entry.name.as_str().into(),
+            header: header_value(&entry.name),
+            name_json: json_string(&entry.name),
+            provider: entry.provider.to_string().into(),
+            provider_json: json_string(&entry.provider.name),
+            model: entry.model.as_str().into(),
+            model_json: json_string(&entry.model),
+            headers: request_headers(&uri, provider)?,
+            uri,
+            timeouts: Timeouts {
+                connect: over.connect.unwrap_or(own.connect),
+                first_token: over.first_token.unwrap_or(own.first_token),
+                idle: over.idle.unwrap_or(own.idle),
+                total: over.total.unwrap_or(own.total),
+            },
+            price: provider.models.get(&entry.model).and_then(Price::of),
+        })
+    }
+}
+
+fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(8 + provider.headers.len());
+    for (name, value) in &provider.headers {
+        headers.insert(name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?);
+    }
+    headers.insert(header::HOST, HeaderValue::from_str(uri.authority()?.as_str()).ok()?);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))));
+    if let Some(credential) = &provider.credential {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", credential.expose())).ok()?;
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    Some(headers)
+}
+
+/// Names of objects and revisions are visible ASCII.
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}

@@ -1,0 +1,14 @@
+//! The HTTP API: one file an endpoint; handlers are thin. `error` is the only place where a failure becomes a status.
+
+pub mod admin;
+pub mod analytics;
+mod authenticate;
+pub mod chat;
+mod chat_stream;
+pub mod error;
+pub mod generation;
+pub mod health;
+pub mod models;
+pub mod router;
+pub mod server;
+pub mod status;

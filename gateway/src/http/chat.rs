@@ -1,0 +1,253 @@
+//! `POST /chat/completions`.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    authenticate::authenticate,
+    chat_stream::ChatStream,
+    error::{ApiError, Contract},
+    router::Worker,
+    server::Connection,
+};
+use crate::{
+    capture::record::{Answer, Outcome},
+    config::resolved::{Config, Route, Target},
+    providers::{
+        body::Pieces,
+        dialect::openai::{answer::Stamp, json_string, request::ChatRequest, stream::UsagePlace},
+    },
+    routing::{
+        exchange::{Exchange, Opening},
+        live::{Live, StreamRequest, Unopened, open},
+        whole::{self, Unanswered},
+    },
+};
+
+/// Longest request body, in bytes.
+const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+const GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
+const SNAPSHOT: HeaderName = HeaderName::from_static("x-route-switch-snapshot");
+const ROUTE: HeaderName = HeaderName::from_static("x-route-switch-route");
+const TARGET: HeaderName = HeaderName::from_static("x-route-switch-target");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-route-switch-attempts");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-route-switch-overhead-us");
+
+pub(super) type Opened = Result<Live, Unopened>;
+pub(super) type OpeningStream = Pin<Box<dyn Future<Output = Opened> + Send>>;
+
+/// What is known of a request when its answer's headers are written.
+struct Head<'a> {
+    id: &'a str,
+    config: &'a Config,
+    route: Option<&'a Route>,
+    target: Option<&'a Target>,
+    attempts: usize,
+    overhead_micros: Option<u64>,
+}
+
+/// A request in the handler.
+struct Chat {
+    worker: Arc<Worker>,
+    contract: Contract,
+    config: Arc<Config>,
+    exchange: Exchange,
+}
+
+pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body>) -> Response {
+    let begun = Instant::now();
+    let config = worker.app.config.load_full();
+    let (parts, body) = request.into_parts();
+    let caller = match authenticate(&config, &parts.headers, Connection::of(&parts).remote.ip()) {
+        Ok(caller) => caller,
+        Err(error) => return error.respond(contract),
+    };
+    let opening = Opening {
+        id: worker.app.ids.next().into(),
+        key: caller.key_name().cloned(),
+        snapshot_revision: Arc::clone(&config.revision),
+        begun,
+    };
+    let exchange = Exchange::begin(Arc::clone(&worker.app.ledger), opening);
+    let mut chat = Chat { worker, contract, config, exchange };
+    let body = match read_body(body, &parts.headers).await {
+        Ok(body) => body,
+        Err(error) => return chat.refuse(error, None),
+    };
+    let request = match ChatRequest::scan(body) {
+        Ok(request) => request,
+        Err(error) => return chat.refuse((&error).into(), None),
+    };
+    chat.exchange.asked(&request.model, request.stream, request.user.clone());
+    let Some(route) = chat.config.route(&caller, &request.model).cloned() else {
+        let error = ApiError::model_not_found(&request.model);
+        return chat.refuse(error, None);
+    };
+    chat.exchange.routed(&route, &request.body);
+    if request.stream { chat.stream(route, request).await } else { chat.whole(&route, &request).await }
+}
+
+impl Chat {
+    /// Answers with a fault of the client's own.
+    fn refuse(self, error: ApiError, route: Option<&Route>) -> Response {
+        self.fail(Outcome::ClientError, error, route, None)
+    }
+
+    fn fail(self, outcome: Outcome, error: ApiError, route: Option<&Route>, target: Option<&Target>) -> Response {
+        let Self { contract, config, exchange, .. } = self;
+        let head = Head {
+            id: exchange.id(),
+            config: &config,
+            route,
+            target,
+            attempts: exchange.attempts(),
+            overhead_micros: Some(exchange.overhead_micros()),
+        };
+        let headers = head.headers();
+        let status = error.status.as_u16();
+        exchange.fail(outcome, status, &error.message);
+        let mut response = error.respond(contract);
+        response.headers_mut().extend(headers);
+        response
+    }
+
+    async fn whole(mut self, route: &Route, request: &ChatRequest) -> Response {
+        let whole = match whole::ask(&self.worker.clients, route, request, &mut self.exchange).await {
+            Ok(whole) => whole,
+            Err(unanswered) => {
+                let outcome = unanswered.outcome();
+                let (error, target) = match unanswered {
+                    Unanswered::NoTarget => (ApiError::no_target(&route.name), None),
+                    Unanswered::Failed { target, failure } => {
+                        (ApiError::upstream(target, &failure, self.exchange.attempts()), Some(target))
+                    }
+                };
+                return self.fail(outcome, error, Some(route), target);
+            }
+        };
+        let stamp = Stamp {
+            id: json_string(self.exchange.id()),
+            model: whole.target.model_json.clone(),
+            provider: whole.target.provider_json.clone(),
+        };
+        let pieces = whole.answer.stamped(&stamp, &whole.answered.usage, whole.answered.cost_pico_usd);
+        let head = Head {
+            id: self.exchange.id(),
+            config: &self.config,
+            route: Some(route),
+            target: Some(whole.target),
+            attempts: self.exchange.attempts(),
+            overhead_micros: Some(self.exchange.overhead_micros()),
+        };
+        let mut response = Response::new(Body::new(Pieces::from(pieces)));
+        *response.headers_mut() = head.headers();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.exchange.finish(whole.answered, || Answer::Message(whole.answer.message()));
+        response
+    }
+
+    async fn stream(self, route: Arc<Route>, request: ChatRequest) -> Response {
+        let Self { worker, contract, config, exchange } = self;
+        let place = match contract {
+            Contract::OpenRouter => UsagePlace::EmptyDelta,
+            Contract::OpenAi if request.include_usage => UsagePlace::OwnChunk,
+            Contract::OpenAi => UsagePlace::FinishChunk,
+        };
+        let id: Box<str> = exchange.id().into();
+        let model = json_string(&request.model);
+        let asked = StreamRequest { clients: Arc::clone(&worker.clients), route: Arc::clone(&route), request, place };
+        let mut opening: OpeningStream = Box::pin(open(asked, exchange));
+        let opened = tokio::select! {
+            biased;
+            opened = &mut opening => opened,
+            () = sleep(route.commit_after) => {
+                let head = Head { id: &id, config: &config, route: Some(&route), target: None, attempts: 0, overhead_micros: None };
+                return respond(head.headers(), ChatStream::opening(opening, contract, Arc::clone(&route), id, model));
+            }
+        };
+        match opened {
+            Ok(mut live) => {
+                let (attempts, overhead_micros) = live.exchange().map_or((0, None), |exchange| {
+                    exchange.committed();
+                    (exchange.attempts(), Some(exchange.overhead_micros()))
+                });
+                let target = Some(live.target());
+                let head = Head { id: &id, config: &config, route: Some(&route), target, attempts, overhead_micros };
+                let headers = head.headers();
+                respond(headers, ChatStream::live(live, contract, id, model))
+            }
+            Err(Unopened { exchange, failed }) => {
+                let chat = Self { worker, contract, config, exchange };
+                let (outcome, error) = unopened(&route, failed.as_ref(), chat.exchange.attempts());
+                chat.fail(outcome, error, Some(&route), failed.as_ref().map(|(index, _)| &route.targets[*index]))
+            }
+        }
+    }
+}
+
+/// What a stream that did not open means.
+pub(super) fn unopened(
+    route: &Route,
+    failed: Option<&(usize, crate::providers::failure::Failure)>,
+    attempts: usize,
+) -> (Outcome, ApiError) {
+    match failed {
+        None => (Outcome::NoTarget, ApiError::no_target(&route.name)),
+        Some((index, failure)) => {
+            (failure.outcome(), ApiError::upstream(&route.targets[*index], failure, attempts))
+        }
+    }
+}
+
+impl Head<'_> {
+    fn headers(&self) -> HeaderMap {
+        let Self { id, config, route, target, attempts, overhead_micros } = self;
+        let mut headers = HeaderMap::with_capacity(12);
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(GENERATION_ID, id);
+        }
+        headers.insert(SNAPSHOT, config.revision_header.clone());
+        if let Some(route) = route {
+            headers.insert(ROUTE, route.header.clone());
+        }
+        if let Some(target) = target {
+            headers.insert(TARGET, target.header.clone());
+        }
+        if *attempts > 0 {
+            headers.insert(ATTEMPTS, HeaderValue::from(*attempts));
+        }
+        if let Some(micros) = overhead_micros {
+            headers.insert(OVERHEAD, HeaderValue::from(*micros));
+        }
+        headers
+    }
+}
+
+fn respond(headers: HeaderMap, stream: ChatStream) -> Response {
+    let mut response = Response::new(Body::new(stream)).into_response();
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+async fn read_body(body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > MAX_BODY_BYTES) {
+        return Err(ApiError::body_too_long(MAX_BODY_BYTES));
+    }
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::body_too_long(MAX_BODY_BYTES)),
+        Err(_) => Err(ApiError::body_broken()),
+    }
+}

@@ -1,0 +1,190 @@
+//! Errors as clients see them: the only mapping from failures to HTTP statuses.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use crds::snapshot::Role;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::{
+    capture::record::Outcome,
+    config::resolved::Target,
+    providers::{dialect::openai::request, failure::Failure},
+};
+
+/// Which of the two contracts a path follows where they contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contract {
+    /// `/v1`: `OpenAI`'s.
+    OpenAi,
+    /// `/api/v1`: `OpenRouter`'s.
+    OpenRouter,
+}
+
+/// An error answer.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    pub status: StatusCode,
+    code: String,
+    kind: &'static str,
+    pub message: String,
+    param: Option<String>,
+    retry_after: Option<Duration>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Clone, Debug)]
+struct Metadata {
+    error_type: &'static str,
+    provider: Option<String>,
+    provider_status: Option<u16>,
+    attempts: usize,
+}
+
+const INVALID: &str = "invalid_request_error";
+
+impl ApiError {
+    fn new(status: StatusCode, code: &str, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), kind, message: message.into(), param: None, retry_after: None, metadata: None }
+    }
+
+    pub fn missing_key() -> Self {
+        let message = "You didn't provide an API key. Send it in the header Authorization: Bearer YOUR_KEY.";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", INVALID, message)
+    }
+
+    pub fn wrong_key() -> Self {
+        let message = "Incorrect API key provided. Keys are Secrets with the label routeswitch.io/api-key: \"true\".";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", INVALID, message)
+    }
+
+    pub fn role_too_low(needed: Role) -> Self {
+        let message = format!("This key may not do that: it needs the role {needed:?}.");
+        Self::new(StatusCode::FORBIDDEN, "insufficient_permissions", INVALID, message)
+    }
+
+    pub fn model_not_found(model: &str) -> Self {
+        let shown: String = model.chars().take(253).collect();
+        let message = format!("The model `{shown}` does not exist or you do not have access to it.");
+        let error = Self::new(StatusCode::NOT_FOUND, "model_not_found", INVALID, message);
+        Self { param: Some("model".to_owned()), ..error }
+    }
+
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", INVALID, what)
+    }
+
+    pub fn invalid(param: &str, message: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::BAD_REQUEST, "invalid_value", INVALID, message);
+        Self { param: Some(param.to_owned()), ..error }
+    }
+
+    pub fn body_too_long(limit_bytes: usize) -> Self {
+        let message = format!("The request's body is longer than {} MiB.", limit_bytes / (1024 * 1024));
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", INVALID, message)
+    }
+
+    pub fn body_broken() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_body", INVALID, "The request's body broke off.")
+    }
+
+    pub fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", INVALID, "This path does not take this method.")
+    }
+
+    /// Something of ours does not work; `what` says what, without secrets.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "server_error", what)
+    }
+
+    /// The Route has no usable target.
+    pub fn no_target(route: &str) -> Self {
+        let message = format!("No target of the Route {route} can be used: its Providers are missing, or may not be used from there.");
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_target", "server_error", message);
+        Self { metadata: Some(Metadata { error_type: "no_target", provider: None, provider_status: None, attempts: 0 }), ..error }
+    }
+
+    /// What the last target's failure means for the client.
+    pub fn upstream(target: &Target, failure: &Failure, attempts: usize) -> Self {
+        let provider = target.provider.to_string();
+        let (status, code, kind, error_type) = match (failure.outcome(), failure.status()) {
+            (Outcome::ClientError, Some(status)) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+                (status, "invalid_request", INVALID, "invalid_request")
+            }
+            (Outcome::RateLimited, _) => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", "rate_limit_error", "rate_limit_exceeded")
+            }
+            (Outcome::Timeout, _) => (StatusCode::GATEWAY_TIMEOUT, "timeout", "server_error", "timeout"),
+            (_, Some(401 | 403)) => {
+                (StatusCode::BAD_GATEWAY, "provider_authentication", "server_error", "provider_unavailable")
+            }
+            (_, Some(503 | 529)) => (StatusCode::SERVICE_UNAVAILABLE, "provider_overloaded", "server_error", "provider_overloaded"),
+            _ => (StatusCode::BAD_GATEWAY, "provider_unavailable", "server_error", "provider_unavailable"),
+        };
+        let mut error = Self::new(status, code, kind, upstream_message(&provider, failure));
+        if let Failure::Status { error: said, .. } = failure {
+            if failure.is_clients_own() {
+                error.message.clone_from(&said.message);
+                error.param.clone_from(&said.param);
+                error.code = said.code.clone().unwrap_or(error.code);
+            }
+            error.retry_after = failure.retry_after();
+        }
+        error.metadata =
+            Some(Metadata { error_type, provider: Some(provider), provider_status: failure.status(), attempts });
+        error
+    }
+
+    /// The error object, without its envelope.
+    pub fn object(&self, contract: Contract) -> Value {
+        let code = match contract {
+            Contract::OpenAi => json!(self.code),
+            Contract::OpenRouter => json!(self.status.as_u16()),
+        };
+        let mut object = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": code });
+        if let Some(Metadata { error_type, provider, provider_status, attempts }) = &self.metadata {
+            object["metadata"] = json!({
+                "status": provider_status, "error_type": error_type, "provider": provider, "attempts": attempts,
+            });
+        }
+        object
+    }
+
+    pub fn respond(self, contract: Contract) -> Response {
+        let body = json!({ "error": self.object(contract) }).to_string();
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil() as u64));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<&request::Error> for ApiError {
+    fn from(error: &request::Error) -> Self {
+        let code = match error {
+            request::Error::Json(_) => "invalid_json",
+            request::Error::Missing(_) => "missing_required_parameter",
+            request::Error::Type { .. } => "invalid_type",
+            request::Error::Empty(_) => "empty_array",
+            request::Error::NotBuilt(_) => "unsupported_parameter",
+        };
+        let answer = Self::new(StatusCode::BAD_REQUEST, code, INVALID, error.to_string());
+        Self { param: error.field().map(str::to_owned), ..answer }
+    }
+}
+
+fn upstream_message(provider: &str, failure: &Failure) -> String {
+    match failure {
+        Failure::Status { status: status @ (401 | 403), .. } => {
+            format!("The provider {provider} refused the gateway's credential ({status}). This is not about your own key.")
+        }
+        Failure::Status { status: 429, error, .. } => format!("The provider {provider} limits the rate: {}", error.message),
+        _ => format!("The provider {provider} failed: {failure}"),
+    }
+}

@@ -1,0 +1,83 @@
+//! Paths and methods of the traffic listener.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, State},
+    response::Response,
+    routing::{get, post},
+};
+use http::Request;
+
+use super::{
+    analytics, chat,
+    error::{ApiError, Contract},
+    generation, health, models, status,
+};
+use crate::{app::App, providers::client::Clients};
+
+/// One traffic thread's share of the gateway.
+pub struct Worker {
+    pub app: Arc<App>,
+    pub clients: Arc<Clients>,
+}
+
+/// The traffic API.
+pub fn router(worker: Arc<Worker>) -> Router {
+    Router::new()
+        .merge(api("/v1", Contract::OpenAi))
+        .merge(api("/api/v1", Contract::OpenRouter))
+        .route("/health", get(health::health))
+        .route("/health/storage", get(health::storage))
+        .route("/status", get(status::status))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(worker)
+}
+
+fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
+    let path = |path: &str| format!("{prefix}{path}");
+    type Worked = State<Arc<Worker>>;
+    Router::new()
+        .route(
+            &path("/chat/completions"),
+            post(move |State(worker): Worked, request: Request<Body>| chat::chat(worker, contract, request)),
+        )
+        .route(
+            &path("/models"),
+            get(move |State(worker): Worked, request: Request<Body>| async move { models::list(&worker, contract, &request) }),
+        )
+        .route(
+            // A model's name may hold slashes.
+            &path("/models/{*id}"),
+            get(move |State(worker): Worked, Path(id): Path<String>, request: Request<Body>| async move {
+                models::one(&worker, contract, &id, &request)
+            }),
+        )
+        .route(
+            &path("/generation"),
+            get(move |State(worker): Worked, request: Request<Body>| generation::generation(worker, contract, request)),
+        )
+        .route(
+            &path("/system/analytics"),
+            get(move |State(worker): Worked, request: Request<Body>| analytics::system(worker, contract, request)),
+        )
+        .route(&path("/health"), get(health::health))
+        .route(&path("/health/storage"), get(health::storage))
+        .route(&path("/status"), get(status::status))
+}
+
+fn contract_of(request: &Request<Body>) -> Contract {
+    if request.uri().path().starts_with("/api/v1/") { Contract::OpenRouter } else { Contract::OpenAi }
+}
+
+async fn not_found(request: Request<Body>) -> Response {
+    let what = format!("There is nothing at {} {}.", request.method(), request.uri().path());
+    ApiError::not_found(&what).respond(contract_of(&request))
+}
+
+async fn method_not_allowed(request: Request<Body>) -> Response {
+    ApiError::method_not_allowed().respond(contract_of(&request))
+}

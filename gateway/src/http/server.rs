@@ -1,0 +1,148 @@
+//! Accepting connections: one listener, one accept loop and one pool of provider connections for each traffic thread.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{Router, response::Response, routing::future::RouteFuture};
+use http::{Extensions, HeaderValue, Request, header, request};
+use hyper::{body::Incoming, server::conn::http1::Builder};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::{Instant, timeout},
+};
+use tower::Service;
+
+/// A connection that is older is closed after its next response, so that new pods get load; and up to a tenth longer, by chance.
+const MAX_AGE: Duration = Duration::from_secs(600);
+const BACKLOG: i32 = 4096;
+/// How long a client may take for the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The connection on which a request came.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    pub remote: SocketAddr,
+}
+
+impl Connection {
+    pub fn of(parts: &request::Parts) -> Self {
+        Self::in_extensions(&parts.extensions)
+    }
+
+    pub fn in_extensions(extensions: &Extensions) -> Self {
+        // A request without a connection comes from a test that calls the router itself: nobody local.
+        extensions.get().copied().unwrap_or(Self { remote: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0) })
+    }
+}
+
+/// How the connections of a listener end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// How long answers under way may go on after the signal.
+    pub grace: Duration,
+    /// Of the chance in how old connections get.
+    pub seed: u64,
+}
+
+/// A listener that shares its address with those of the other traffic threads.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves until `stop` turns true, then lets answers under way end within the grace period.
+pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>, ending: Ending) {
+    let graceful = GracefulShutdown::new();
+    let mut random = SmallRng::seed_from_u64(ending.seed);
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                let max_age = MAX_AGE + MAX_AGE.mul_f64(random.random_range(0.0..0.1));
+                let answering = Answering { router: router.clone(), remote, opened: Instant::now(), max_age };
+                let connection = graceful.watch(builder.serve_connection(nodelay(stream), answering));
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%remote, %error, "a connection ended early");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept a connection");
+                // Out of file descriptors, most likely: let some end first.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+    drop(listener);
+    if timeout(ending.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!(grace = ?ending.grace, "answers were still under way when the grace period ended");
+    }
+}
+
+fn nodelay(stream: TcpStream) -> TokioIo<TcpStream> {
+    // Failing is harmless: answers only come a little later.
+    let _ = stream.set_nodelay(true);
+    TokioIo::new(stream)
+}
+
+/// Answers the requests of one connection.
+struct Answering {
+    router: Router,
+    remote: SocketAddr,
+    opened: Instant,
+    max_age: Duration,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Answering {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answer {
+        request.extensions_mut().insert(Connection { remote: self.remote });
+        Answer { closes: self.opened.elapsed() > self.max_age, answer: self.router.clone().call(request) }
+    }
+}
+
+/// An answer under way.
+struct Answer {
+    answer: RouteFuture<Infallible>,
+    /// The connection ends with it.
+    closes: bool,
+}
+
+impl Future for Answer {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = ready!(Pin::new(&mut self.answer).poll(context))?;
+        if self.closes {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(answer))
+    }
+}

@@ -1,0 +1,93 @@
+//! `GET /status`: what this gateway is and how it does. Liveness and storage are open; targets and faults are for Viewers.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use crds::snapshot::Role;
+use http::Request;
+use serde_json::{Value, json};
+
+use super::{authenticate::authorize, router::Worker, server::Connection};
+use crate::{
+    app::App,
+    config::resolved::{Caller, Config},
+};
+
+pub(super) async fn status(State(worker): State<Arc<Worker>>, request: Request<Body>) -> Response {
+    let app = &worker.app;
+    let config = app.config.load_full();
+    let remote = Connection::in_extensions(request.extensions()).remote.ip();
+    let mut status = in_the_open(app, &config);
+    if let Ok(caller) = authorize(&config, request.headers(), remote, Role::Viewer) {
+        for_viewers(&mut status, app, &config, &caller);
+    }
+    Json(status).into_response()
+}
+
+fn in_the_open(app: &App, config: &Config) -> Value {
+    let queue = &app.ledger.queue;
+    let health = queue.health();
+    let dropped = queue.dropped();
+    let is_stored = health.examples.failure.is_none() && health.analytics.failure.is_none();
+    json!({
+        "status": if is_stored { "ok" } else { "degraded" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "duckdb": crate::analytics::engine_version(),
+        "started": app.started.to_string(),
+        "snapshot": &*config.revision,
+        "config": {
+            "providers": config.snapshot.providers.len(),
+            "routes": config.snapshot.routes.len(),
+            "prompts": config.snapshot.prompts.len(),
+            "keys": config.snapshot.keys.len(),
+            "faults": app.faults.load().len(),
+        },
+        "capture": {
+            "examples": health.examples,
+            "analytics": health.analytics,
+            "queued_bytes": queue.queued_bytes(),
+            "capacity_bytes": queue.capacity_bytes(),
+            "dropped_records": dropped.records,
+            "dropped_contents": dropped.contents,
+        },
+    })
+}
+
+/// Adds what a Viewer of its namespace, or of all, may see.
+fn for_viewers(status: &mut Value, app: &App, config: &Config, caller: &Caller) {
+    let namespace = caller.confined_to();
+    let routes = config.all_routes();
+    let visible = routes.iter().filter(|route| namespace.is_none_or(|own| route.object.namespace == own));
+    let mut combinations = Vec::new();
+    for route in visible {
+        let Some(entry) = config.snapshot.routes.get(&route.object) else { continue };
+        for target in &entry.targets {
+            combinations.push(json!({
+                "id": format!("{}/{}", route.name, target.name),
+                "route": &*route.name,
+                "names": entry.names,
+                "target": target.name,
+                "provider": target.provider,
+                "model": target.model,
+                "weight": target.weight,
+                "strategy": entry.strategy,
+                "usable": target.resolved,
+                "serving_last_good": entry.stale,
+            }));
+        }
+    }
+    status["count"] = json!(combinations.len());
+    status["combinations"] = json!(combinations);
+    let in_namespace = |object: &Option<String>| match (namespace, object) {
+        (None, _) => true,
+        (Some(own), Some(object)) => object.split_once(' ').is_some_and(|(_, name)| name.starts_with(&format!("{own}/"))),
+        (Some(_), None) => false,
+    };
+    let faults = app.faults.load();
+    status["faults"] = json!(faults.iter().filter(|fault| in_namespace(&fault.object)).collect::<Vec<_>>());
+}

@@ -1,0 +1,22 @@
+//! `OpenAI`'s chat completions, as clients send them and as providers answer them.
+//!
+//! Client and provider speak the same dialect, so nothing is translated: the request, the answer and each chunk of a stream are
+//! read where they lie, and only what differs is spliced.
+
+pub mod answer;
+mod chunk;
+mod envelope;
+pub mod request;
+pub mod stream;
+pub mod upstream_error;
+mod usage;
+
+/// The text as a JSON string, quotes included.
+pub fn json_string(text: &str) -> bytes::Bytes {
+    serde_json::to_vec(text).expect("a string is JSON").into()
+}
+
+/// A JSON string's text; none when `raw` is no string.
+fn text_of(raw: &[u8]) -> Option<String> {
+    if raw.first() == Some(&b'"') { serde_json::from_slice(raw).ok() } else { None }
+}

@@ -1,0 +1,100 @@
+//! The members that answers and chunks have in common, and how they are marked as ours.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::upstream_error::UpstreamError;
+use crate::providers::{
+    json::{self, Malformed, Member},
+    splice::Edits,
+};
+
+/// Why a provider's text is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("the provider sent what is not JSON: {0}")]
+    Json(#[from] Malformed),
+    #[error("the provider sent JSON that is no chat completion: `{0}` is missing or of the wrong type")]
+    Shape(&'static str),
+    #[error("the provider reported an error: {}", .0.message)]
+    Reported(UpstreamError),
+}
+
+/// What marks a text as this gateway's: each a JSON string.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// The generation's id.
+    pub id: Bytes,
+    /// The provider's name of the model.
+    pub model: Bytes,
+    /// The Provider's name.
+    pub provider: Bytes,
+}
+
+/// Where the common members of an object stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Envelope {
+    id: Option<Range<usize>>,
+    model: Option<Range<usize>>,
+    provider: Option<Range<usize>>,
+    pub(super) usage: Option<Range<usize>>,
+    pub(super) choices: Option<Range<usize>>,
+    error: Option<Range<usize>>,
+    /// Offsets behind the opening and at the closing brace.
+    open: usize,
+    pub(super) close: usize,
+}
+
+impl Envelope {
+    pub(super) fn read(text: &[u8]) -> Result<Self, Fault> {
+        let mut envelope = Self::default();
+        let mut members = json::members(text, 0)?;
+        for member in members.by_ref() {
+            envelope.note(member?);
+        }
+        let end = members.end().ok_or(Malformed(text.len()))?;
+        json::ends(text, end)?;
+        envelope.open = 1 + text.iter().position(|byte| *byte == b'{').unwrap_or(0);
+        envelope.close = end - 1;
+        match envelope.error.take() {
+            Some(at) if text[at.start] != b'n' => Err(Fault::Reported(UpstreamError::read(text))),
+            _ => Ok(envelope),
+        }
+    }
+
+    fn note(&mut self, member: Member<'_>) {
+        let slot = match member.key {
+            b"id" => &mut self.id,
+            b"model" => &mut self.model,
+            b"provider" => &mut self.provider,
+            b"usage" => &mut self.usage,
+            b"choices" => &mut self.choices,
+            b"error" => &mut self.error,
+            _ => return,
+        };
+        *slot = Some(member.value);
+    }
+
+    /// The provider's own id.
+    pub(super) fn id_in(&self, text: &[u8]) -> Option<Box<str>> {
+        self.id.clone().and_then(|at| super::text_of(&text[at])).map(String::into_boxed_str)
+    }
+
+    /// The `usage` object's place, if there is one that is not null.
+    pub(super) fn usage_object(&self, text: &[u8]) -> Option<Range<usize>> {
+        self.usage.clone().filter(|at| text[at.start] == b'{')
+    }
+
+    /// Puts id, model and provider of ours in.
+    pub(super) fn stamp(&self, stamp: &Stamp, edits: &mut Edits) {
+        let members =
+            [("id", &self.id, &stamp.id), ("model", &self.model, &stamp.model), ("provider", &self.provider, &stamp.provider)];
+        for (name, place, text) in members {
+            match place {
+                Some(at) => edits.replace(at.clone(), text.clone()),
+                None => edits.insert(self.open, [b"\"", name.as_bytes(), b"\":", &text[..], b","].concat().into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn scan(body: &str) -> Result<ChatRequest, Error> {
+    ChatRequest::scan(Bytes::copy_from_slice(body.as_bytes()))
+}
+
+fn sent(body: &str) -> String {
+    let pieces = scan(body).unwrap().body_for(&Bytes::from_static(b"\"gpt\""));
+    String::from_utf8(pieces.concat()).unwrap()
+}
+
+#[test]
+fn only_the_model_of_a_plain_request_changes() {
+    let body = r#"{"messages": [{"role":"user","content":"hi"}], "model" : "triage", "temperature": 0.10, "new_field": {"a":[1]}}"#;
+    assert_eq!(sent(body), body.replace("\"triage\"", "\"gpt\""));
+}
+
+#[test]
+fn a_stream_always_asks_for_usage() {
+    for (options, expected, asked) in [
+        ("", r#""stream":true,"stream_options":{"include_usage":true}"#, false),
+        (r#","stream_options":null"#, r#""stream":true,"stream_options":{"include_usage":true}"#, false),
+        (r#","stream_options":{}"#, r#""stream":true,"stream_options":{"include_usage":true}"#, false),
+        (r#","stream_options":{"x":1}"#, r#""stream":true,"stream_options":{"include_usage":true,"x":1}"#, false),
+        (r#","stream_options":{"include_usage":false}"#, r#""stream":true,"stream_options":{"include_usage":true}"#, false),
+        (r#","stream_options":{"include_usage":true}"#, r#""stream":true,"stream_options":{"include_usage":true}"#, true),
+    ] {
+        let body = format!(r#"{{"model":"m","messages":[1],"stream":true{options}}}"#);
+        assert_eq!(sent(&body), format!(r#"{{"model":"gpt","messages":[1],{expected}}}"#));
+        assert_eq!(scan(&body).unwrap().include_usage, asked);
+    }
+    assert_eq!(sent(r#"{"stream":true,"messages":[1],"model":"m"}"#).matches("include_usage").count(), 1);
+}
+
+#[test]
+fn our_own_fields_are_taken_out_wherever_they_stand() {
+    for body in [
+        r#"{"usage":{"include":true},"model":"m","messages":[1]}"#,
+        r#"{"model":"m","usage":{"include":true},"messages":[1]}"#,
+        r#"{"model":"m","messages":[1],"usage":{"include":true}}"#,
+        r#"{"provider":null, "usage":{}, "model":"m","messages":[1],"plugins":null,"usage":1}"#,
+        r#"{"usage":1,"usage":2,"model":"m","usage":1,"variables":null,"messages":[1]}"#,
+    ] {
+        let sent: Value = serde_json::from_str(&sent(body)).unwrap();
+        assert_eq!(sent, json!({"model": "gpt", "messages": [1]}), "{body}");
+    }
+}
+
+#[test]
+fn what_is_not_built_is_a_400_that_names_it() {
+    for field in NOT_BUILT {
+        let body = format!(r#"{{"model":"m","messages":[1],"{field}":{{"a":1}}}}"#);
+        assert_eq!(scan(&body).unwrap_err(), Error::NotBuilt(field));
+    }
+    assert_eq!(scan(r#"{"model":"m","messages":[1],"prompt":{"id":"x"}}"#).unwrap_err(), Error::NotBuilt("prompt"));
+    let metadata = r#"{"model":"m","messages":[1],"metadata":{"template_id":"x"}}"#;
+    assert_eq!(scan(metadata).unwrap_err().field(), Some("metadata.template_id"));
+    assert!(scan(r#"{"model":"m","messages":[1],"prompt":"text","metadata":{"a":"b"}}"#).is_ok());
+}
+
+#[test]
+fn faults_name_the_field() {
+    for (body, field) in [
+        (r#"{"messages":[1]}"#, Some("model")),
+        (r#"{"model":1,"messages":[1]}"#, Some("model")),
+        (r#"{"model":"m"}"#, Some("messages")),
+        (r#"{"model":"m","messages":"hi"}"#, Some("messages")),
+        (r#"{"model":"m","messages":[]}"#, Some("messages")),
+        (r#"{"model":"m","messages":[1],"stream":"yes"}"#, Some("stream")),
+        (r#"{"model":"m","messages":[1],"stream":true,"stream_options":3}"#, Some("stream_options")),
+        (r#"{"model":"m","messages":[1]} x"#, None),
+        ("[]", None),
+        ("", None),
+    ] {
+        assert_eq!(scan(body).unwrap_err().field(), field, "{body}");
+    }
+}
+
+#[test]
+fn duplicate_and_escaped_keys_are_read_as_parsers_read_them() {
+    let twice = r#"{"model":"a","messages":[1],"model":"b"}"#;
+    assert_eq!(scan(twice).unwrap().model, "b");
+    assert_eq!(sent(twice), r#"{"model":"gpt","messages":[1]}"#);
+    let escaped = r#"{"mo\u0064el":"a","messages":[1],"x\"y":2}"#;
+    assert_eq!(scan(escaped).unwrap().model, "a");
+    assert_eq!(sent(escaped), r#"{"model":"gpt","messages":[1],"x\"y":2}"#);
+    let hidden = r#"{"model":"a","messages":[1],"pro\u0076ider":{"only":[]}}"#;
+    assert_eq!(scan(hidden).unwrap_err(), Error::NotBuilt("provider"));
+}
+
+proptest! {
+    #[test]
+    fn nothing_but_the_named_fields_changes(
+        extra in proptest::collection::btree_map("[a-z_]{1,8}", "[ -~]{0,12}", 0..6),
+        usage_at in 0..8_usize,
+        stream in any::<bool>(),
+    ) {
+        let mut members: Vec<(String, Value)> = extra.into_iter()
+            .filter(|(key, _)| !NOT_BUILT.contains(&key.as_str()) && !["model", "messages", "stream", "usage", "user"].contains(&key.as_str()))
+            .map(|(key, value)| (key, json!(value))).collect();
+        members.push(("model".into(), json!("m")));
+        members.push(("messages".into(), json!([{"role": "user", "content": "x"}])));
+        members.push(("stream".into(), json!(stream)));
+        members.insert(usage_at.min(members.len()), ("usage".into(), json!({"include": true})));
+        let text = format!("{{{}}}", members.iter().map(|(key, value)| format!("{} : {value}", json!(key))).collect::<Vec<_>>().join(", "));
+        let mut expected: serde_json::Map<String, Value> = members.into_iter().filter(|(key, _)| key != "usage").collect();
+        expected.insert("model".into(), json!("gpt"));
+        if stream { expected.insert("stream_options".into(), json!({"include_usage": true})); }
+        prop_assert_eq!(serde_json::from_str::<Value>(&sent(&text)).unwrap(), Value::Object(expected));
+    }
+}

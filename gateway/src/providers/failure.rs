@@ -1,0 +1,67 @@
+//! Why a try at a provider did not give an answer, and what follows from it.
+
+use std::time::Duration;
+
+use super::dialect::openai::{answer::Fault, upstream_error::UpstreamError};
+use crate::capture::record::Outcome;
+
+/// Why a try failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("failed to connect: {0}")]
+    Connect(String),
+    #[error("no connection within {0:?}")]
+    ConnectTimeout(Duration),
+    #[error("no content within {0:?}")]
+    FirstTokenTimeout(Duration),
+    #[error("nothing more came within {0:?}")]
+    IdleTimeout(Duration),
+    #[error("no end within {0:?}")]
+    TotalTimeout(Duration),
+    #[error("the provider answered {status}: {}", error.message)]
+    Status { status: u16, retry_after: Option<Duration>, error: Box<UpstreamError> },
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    #[error("{0}")]
+    Fault(#[from] Fault),
+    #[error("the provider answered with content type `{0}`")]
+    ContentType(String),
+    #[error("the provider's answer is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the stream ended before the answer did")]
+    EarlyEnd,
+}
+
+impl Failure {
+    /// Whether the request itself is at fault, so that another target would say the same.
+    pub fn is_clients_own(&self) -> bool {
+        matches!(self, Self::Status { status: 400 | 413 | 415 | 422, .. })
+    }
+
+    /// How the try counts.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Status { status: 429, .. } => Outcome::RateLimited,
+            Self::ConnectTimeout(_) | Self::FirstTokenTimeout(_) | Self::IdleTimeout(_) | Self::TotalTimeout(_) => {
+                Outcome::Timeout
+            }
+            failure if failure.is_clients_own() => Outcome::ClientError,
+            _ => Outcome::UpstreamError,
+        }
+    }
+
+    /// The provider's HTTP status, if it sent one that was a failure.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

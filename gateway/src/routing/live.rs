@@ -1,0 +1,336 @@
+//! A streamed answer: target after target until the first content of one, then that one to its end.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+
+use super::{
+    attempt::{Deadlines, check_content_type, send},
+    exchange::{Answered, Exchange},
+    whole::estimated_tokens,
+};
+use crate::{
+    capture::record::{Answer, Outcome},
+    config::resolved::{Route, Target},
+    providers::{
+        client::Clients,
+        dialect::openai::{
+            json_string,
+            request::ChatRequest,
+            stream::{Event, Setting, Stamp, StreamWriter, Trailer, UsagePlace},
+        },
+        failure::Failure,
+        sse::Parser,
+    },
+};
+
+/// Longest event of a stream, in bytes.
+const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
+/// How long a provider may take to end its response after it said `[DONE]`, so that the connection can be used again.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// All that a stream needs to be opened, also after its handler has returned.
+pub struct StreamRequest {
+    pub clients: Arc<Clients>,
+    pub route: Arc<Route>,
+    pub request: ChatRequest,
+    pub place: UsagePlace,
+}
+
+/// An answer that has begun. Dropping it before its end cancels the provider's work and records what was used.
+pub struct Live {
+    route: Arc<Route>,
+    target: usize,
+    source: Source,
+    exchange: Option<Exchange>,
+    attempts: usize,
+    /// What the client gets and has not got yet.
+    ready: BytesMut,
+}
+
+/// Why no target began to answer.
+pub struct Unopened {
+    pub exchange: Exchange,
+    /// The last target and what became of it; none when there was no target.
+    pub failed: Option<(usize, Failure)>,
+}
+
+/// What comes of polling.
+pub enum Step {
+    More(Bytes),
+    /// The last bytes; the request is recorded.
+    End(Bytes),
+}
+
+/// A provider's stream under way.
+struct Source {
+    /// None once the provider's stream is done.
+    body: Option<Incoming>,
+    parser: Parser,
+    writer: StreamWriter,
+    deadlines: Deadlines,
+    last_read: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Tries the Route's targets in order, until the first content of one.
+pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, Unopened> {
+    let StreamRequest { clients, route, request, place } = asked;
+    let Some(first) = route.sequence.first() else { return Err(Unopened { exchange, failed: None }) };
+    let mut index = first;
+    let mut tried = 0_u16;
+    loop {
+        tried |= 1 << index;
+        let target = &route.targets[index];
+        exchange.begin_attempt(target);
+        let mut ready = BytesMut::new();
+        let failure = match open_target(&clients, target, &request, &exchange, place, &mut ready).await {
+            Ok(source) => {
+                exchange.first_content();
+                let attempts = exchange.attempts();
+                return Ok(Live { target: index, source, exchange: Some(exchange), attempts, ready, route });
+            }
+            Err(failure) => failure,
+        };
+        exchange.fail_attempt(failure.outcome(), &failure);
+        match route.sequence.after(first, tried) {
+            Some(next) if !failure.is_clients_own() => index = next,
+            _ => return Err(Unopened { exchange, failed: Some((index, failure)) }),
+        }
+    }
+}
+
+async fn open_target(
+    clients: &Clients,
+    target: &Target,
+    request: &ChatRequest,
+    exchange: &Exchange,
+    place: UsagePlace,
+    ready: &mut BytesMut,
+) -> Result<Source, Failure> {
+    let deadlines = Deadlines::from_now(target);
+    let answer = send(clients, target, request, &deadlines).await?;
+    check_content_type(answer.headers(), "text/event-stream")?;
+    let writer = StreamWriter::new(Setting {
+        stamp: Stamp {
+            id: json_string(exchange.id()),
+            model: target.model_json.clone(),
+            provider: target.provider_json.clone(),
+        },
+        place,
+        price: target.price,
+        created_unix_seconds: exchange.started_unix_seconds(),
+        estimated_prompt_tokens: estimated_tokens(request.messages_bytes),
+        capture: exchange.captures_content(),
+    });
+    let mut source = Source {
+        body: Some(answer.into_body()),
+        parser: Parser::new(MAX_EVENT_BYTES),
+        writer,
+        deadlines,
+        last_read: Instant::now(),
+        timer: None,
+    };
+    timeout_at(deadlines.first_token, source.until_content(ready))
+        .await
+        .map_err(|_| Failure::FirstTokenTimeout(target.timeouts.first_token))??;
+    Ok(source)
+}
+
+impl Source {
+    /// Reads on until the answer begins.
+    async fn until_content(&mut self, ready: &mut BytesMut) -> Result<(), Failure> {
+        loop {
+            while let Some(data) = self.next_event()? {
+                match self.writer.event(data, ready)? {
+                    Event::Content => return Ok(()),
+                    Event::Preamble => {}
+                    Event::Done => return Err(Failure::EarlyEnd),
+                }
+            }
+            let frame = match &mut self.body {
+                Some(body) => body.frame().await,
+                None => None,
+            };
+            let Some(frame) = frame else {
+                let event = self.parser.finish().map(|data| self.writer.event(data, ready)).transpose()?;
+                return if event == Some(Event::Content) { Ok(()) } else { Err(Failure::EarlyEnd) };
+            };
+            let frame = frame.map_err(|error| Failure::Broken(error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                self.parser.push(data);
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.parser.next_event().map_err(|_| Failure::TooLong(MAX_EVENT_BYTES))
+    }
+
+    /// Takes the whole events that have arrived; says whether the provider's stream is done.
+    fn take_events(&mut self, ready: &mut BytesMut) -> Result<bool, Failure> {
+        while let Some(data) = self.next_event()? {
+            if self.writer.event(data, ready)? == Event::Done {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads until something is there for the client; true at the end of the provider's stream.
+    fn poll_ready(&mut self, context: &mut Context<'_>, ready: &mut BytesMut) -> Poll<Result<bool, Failure>> {
+        loop {
+            if self.take_events(ready)? {
+                return Poll::Ready(Ok(true));
+            }
+            if !ready.is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(true)) };
+            match Pin::new(body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.last_read = Instant::now();
+                    if let Ok(data) = frame.into_data() {
+                        self.parser.push(data);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Failure::Broken(error.to_string()))),
+                Poll::Ready(None) => {
+                    if let Some(data) = self.parser.finish() {
+                        self.writer.event(data, ready)?;
+                    }
+                    return Poll::Ready(Ok(true));
+                }
+                Poll::Pending => {
+                    ready!(self.poll_deadline(context))?;
+                }
+            }
+        }
+    }
+
+    /// Ready only when it is too late for the next read.
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let mut deadline = self.deadlines.next_read(self.last_read);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        loop {
+            ready!(timer.as_mut().poll(context));
+            let now = Instant::now();
+            deadline = self.deadlines.next_read(self.last_read).max(deadline);
+            if now >= self.deadlines.total {
+                return Poll::Ready(Err(Failure::TotalTimeout(self.deadlines.total - self.deadlines.begun)));
+            }
+            if now >= deadline {
+                return Poll::Ready(Err(Failure::IdleTimeout(self.deadlines.idle)));
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl Live {
+    pub fn target(&self) -> &Target {
+        &self.route.targets[self.target]
+    }
+
+    /// How many targets were tried, this one included.
+    pub fn attempts(&self) -> usize {
+        self.attempts
+    }
+
+    pub fn exchange(&mut self) -> Option<&mut Exchange> {
+        self.exchange.as_mut()
+    }
+
+    /// The next bytes for the client. After `End` or a failure it must not be polled again; a failure is recorded.
+    pub fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, Failure>> {
+        if !self.ready.is_empty() {
+            return Poll::Ready(Ok(Step::More(self.ready.split().freeze())));
+        }
+        let is_end = match ready!(self.source.poll_ready(context, &mut self.ready)) {
+            Ok(true) if !self.source.writer.is_finished() => Err(Failure::EarlyEnd),
+            other => other,
+        };
+        Poll::Ready(match is_end {
+            Ok(false) => Ok(Step::More(self.ready.split().freeze())),
+            Ok(true) => Ok(Step::End(self.end(context))),
+            Err(failure) => Err(self.break_off(failure)),
+        })
+    }
+
+    fn end(&mut self, context: &mut Context<'_>) -> Bytes {
+        self.release_connection(context);
+        let writer = &mut self.source.writer;
+        let answered = Answered {
+            usage: writer.usage(),
+            cost_pico_usd: writer.cost_pico_usd(),
+            finish_reason: writer.finish_reason(),
+            upstream_id: writer.take_upstream_id(),
+        };
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.answer_attempt(&answered);
+            let trailer = Trailer {
+                target: &self.route.targets[self.target].name_json,
+                attempts: exchange.attempts(),
+                overhead_micros: exchange.overhead_micros(),
+            };
+            writer.end(trailer, &mut self.ready);
+            exchange.finish(answered, || deltas(writer));
+        }
+        self.ready.split().freeze()
+    }
+
+    /// Records the failure. What had come before it still goes to the client.
+    fn break_off(&mut self, failure: Failure) -> Failure {
+        let writer = &mut self.source.writer;
+        if let Some(mut exchange) = self.exchange.take() {
+            let outcome = match failure.outcome() {
+                Outcome::Timeout => Outcome::Timeout,
+                _ => Outcome::Cut,
+            };
+            exchange.used_so_far(writer.usage(), writer.cost_pico_usd());
+            exchange.fail_attempt(outcome, &failure);
+            exchange.break_off(outcome, &failure.to_string(), deltas(writer));
+        }
+        failure
+    }
+
+    /// What came before a failure and was not handed out yet.
+    pub fn take_ready(&mut self) -> Bytes {
+        self.ready.split().freeze()
+    }
+
+    /// Reads the provider's response to its end, so that the connection goes back to the pool.
+    fn release_connection(&mut self, context: &mut Context<'_>) {
+        let Some(mut body) = self.source.body.take() else { return };
+        if body.is_end_stream() || matches!(Pin::new(&mut body).poll_frame(context), Poll::Ready(None)) {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(timeout(DRAIN, body.collect()));
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            let writer = &mut self.source.writer;
+            exchange.used_so_far(writer.usage(), writer.cost_pico_usd());
+            exchange.note_partial(deltas(writer));
+        }
+    }
+}
+
+fn deltas(writer: &mut StreamWriter) -> Answer {
+    writer.take_deltas().map_or(Answer::None, Answer::Deltas)
+}

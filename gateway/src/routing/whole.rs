@@ -1,0 +1,130 @@
+//! An answer that is not streamed: target after target, until one gives a whole answer.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    attempt::{Deadlines, check_content_type, send},
+    exchange::{Answered, Exchange},
+};
+use crate::{
+    capture::record::{Outcome, Usage},
+    config::resolved::{Route, Target},
+    providers::{
+        client::Clients,
+        dialect::openai::{answer::Answer, request::ChatRequest},
+        failure::Failure,
+    },
+};
+
+/// Longest answer that is held, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// An answer, and whose it is.
+pub struct Whole<'a> {
+    pub target: &'a Target,
+    pub answer: Answer,
+    pub answered: Answered,
+}
+
+/// Why no target answered.
+#[derive(Debug)]
+pub enum Unanswered<'a> {
+    NoTarget,
+    Failed { target: &'a Target, failure: Failure },
+}
+
+/// Tries the Route's targets in order.
+pub async fn ask<'a>(
+    clients: &Clients,
+    route: &'a Route,
+    request: &ChatRequest,
+    exchange: &mut Exchange,
+) -> Result<Whole<'a>, Unanswered<'a>> {
+    let first = route.sequence.first().ok_or(Unanswered::NoTarget)?;
+    let mut index = first;
+    let mut tried = 0_u16;
+    loop {
+        tried |= 1 << index;
+        let target = &route.targets[index];
+        exchange.begin_attempt(target);
+        let failure = match ask_target(clients, target, request).await {
+            Ok(answer) => {
+                let answered = account(&answer, target, request);
+                exchange.first_content();
+                exchange.answer_attempt(&answered);
+                return Ok(Whole { target, answer, answered });
+            }
+            Err(failure) => failure,
+        };
+        exchange.fail_attempt(failure.outcome(), &failure);
+        match route.sequence.after(first, tried) {
+            Some(next) if !failure.is_clients_own() => index = next,
+            _ => return Err(Unanswered::Failed { target, failure }),
+        }
+    }
+}
+
+impl Unanswered<'_> {
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::NoTarget => Outcome::NoTarget,
+            Self::Failed { failure, .. } => failure.outcome(),
+        }
+    }
+}
+
+async fn ask_target(clients: &Clients, target: &Target, request: &ChatRequest) -> Result<Answer, Failure> {
+    let deadlines = Deadlines::from_now(target);
+    let answer = send(clients, target, request, &deadlines).await?;
+    check_content_type(answer.headers(), "application/json")?;
+    let body = read(answer.into_body(), target, &deadlines).await?;
+    Ok(Answer::read(body)?)
+}
+
+async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Result<Bytes, Failure> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let frame = timeout_at(deadlines.next_read(Instant::now()), body.frame()).await.map_err(|_| {
+            let is_total = Instant::now() >= deadlines.total;
+            if is_total { Failure::TotalTimeout(target.timeouts.total) } else { Failure::IdleTimeout(deadlines.idle) }
+        })?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|error| Failure::Broken(error.to_string()))?.into_data() else { continue };
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&data);
+        if rest.len() > MAX_ANSWER_BYTES {
+            return Err(Failure::TooLong(MAX_ANSWER_BYTES));
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered {
+    let usage = answer.usage.unwrap_or_else(|| Usage {
+        prompt_tokens: estimated_tokens(request.messages_bytes),
+        completion_tokens: estimated_tokens(answer.message().len()),
+        estimated: true,
+        ..Usage::default()
+    });
+    Answered {
+        usage,
+        cost_pico_usd: target.price.and_then(|price| price.cost_pico_usd(&usage)),
+        finish_reason: answer.finish_reason(),
+        upstream_id: answer.upstream_id.clone(),
+    }
+}
+
+/// Four characters a token.
+pub fn estimated_tokens(characters: usize) -> u64 {
+    (characters as u64).div_ceil(4)
+}
