@@ -78,7 +78,7 @@ make_node() {
   npm ci --prefix "$1" --no-audit --no-fund --loglevel error
 }
 need_node() {
-  has_node || fetch_node
+  has_node || { fetch_node && hash -r; }
   node=$cache/node/$(hash_of e2e/sdk/node/package.json e2e/sdk/node/package-lock.json)
   make_once "$node" make_node
 }
