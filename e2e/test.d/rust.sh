@@ -42,11 +42,11 @@ crds_rust_obstacle() {
 
 # In a cluster of its own, beside whatever else is up.
 crds_rust() {
+  # Before the namespace is entered: from there, no way leads to the crates.
+  cargo test "${cargo_flags[@]}" --test crds --no-run
   CLUSTER_DIR=$(mktemp -d)
   export CLUSTER_DIR CLUSTER_NETNS=rs-test-$$
   trap 'e2e/cluster down' EXIT
-  # Before the namespace is entered: from there, no way leads to the crates.
-  cargo test "${cargo_flags[@]}" --test crds --no-run
   e2e/cluster up control
   ROUTE_SWITCH_CLUSTER=$CLUSTER_DIR e2e/cluster run \
     cargo test --offline "${cargo_flags[@]}" --no-fail-fast --test crds
