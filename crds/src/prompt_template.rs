@@ -28,7 +28,7 @@ pub struct PromptTemplateSpec {
     /// The messages, in order. Their content is a Jinja template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
-    pub messages: Option<Vec<Message>>,
+    pub messages: Option<Vec<PromptMessage>>,
     /// Where the messages stand instead: a YAML list of {role, content}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_from: Option<MessagesFrom>,
@@ -42,7 +42,7 @@ pub struct PromptTemplateSpec {
 /// One message of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Message {
+pub struct PromptMessage {
     /// Who speaks.
     pub role: Role,
     /// A Jinja template.

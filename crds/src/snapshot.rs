@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     object::ObjectName,
-    prompt_template::{Message, Variable},
+    prompt_template::{PromptMessage, Variable},
     provider::Vendor,
     reference::SecretKeyRef,
     route::Strategy,
@@ -131,7 +131,7 @@ pub struct TargetEntry {
 pub struct PromptEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
-    pub messages: Vec<Message>,
+    pub messages: Vec<PromptMessage>,
     pub variables: Vec<Variable>,
 }
 
