@@ -24,8 +24,10 @@ lint_crds() {
 
 # === cargo-deny ===
 
-deny() { "$cache/tools/bin/cargo-deny" "$@"; }
-deny_is_there() { [ "$(deny --version 2>/dev/null)" = "cargo-deny $DENY_VERSION" ]; }
+deny_is_there() { [ "$("$cache/tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $DENY_VERSION" ]; }
+deny() { # what
+  "$cache/tools/bin/cargo-deny" --locked --workspace --color never --config .deny.toml check --hide-inclusion-graph "$1"
+}
 
 # Compiling it takes minutes: for somebody who named this part, or has it.
 lint_deny_obstacle() {
@@ -38,10 +40,10 @@ lint_deny() {
   local what
   install_deny
   for what in bans licenses sources; do
-    check "cargo-deny: $what" deny --locked --workspace check --config .deny.toml --hide-inclusion-graph "$what"
+    check "cargo-deny: $what" deny "$what"
   done
   if advisories_are_reachable; then
-    check "cargo-deny: advisories" deny --locked --workspace check --config .deny.toml advisories
+    check "cargo-deny: advisories" deny advisories
   else
     note "advisories were not checked: their database (github.com/RustSec/advisory-db) is out of reach from here"
   fi
