@@ -91,7 +91,7 @@ fn greatest_common_divisor(one: u32, other: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::prelude::{prop_assert, prop_assume, proptest};
 
     use super::*;
 
