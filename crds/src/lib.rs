@@ -21,4 +21,5 @@ pub mod reference;
 pub mod route;
 pub mod snapshot;
 pub mod template;
+pub mod variable;
 pub mod vendor;
