@@ -1,3 +1,4 @@
 //! The `route-switch` program.
 
 pub mod capture;
+pub mod simulator;
