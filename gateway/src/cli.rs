@@ -5,7 +5,7 @@ use std::{io, sync::LazyLock};
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod serve;
-//SIM pub mod simulate;
+pub mod simulate;
 
 /// A self-hosted LLM gateway that closes the loop between traffic and prompt quality.
 ///
@@ -23,7 +23,7 @@ enum Command {
     /// Serve the Routes of the manifests in a directory
     Serve(serve::Arguments),
     /// Run a simulated provider that speaks OpenAI's wire format, with faults on demand
-    //SIM Simulate(simulate::Arguments),
+    Simulate(simulate::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
     Completion {
         /// The shell
@@ -37,7 +37,7 @@ impl Cli {
         let _ = rustls::crypto::ring::default_provider().install_default();
         match self.command {
             Command::Serve(arguments) => Ok(serve::run(arguments)?),
-            //SIM Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
+            Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
             Command::Completion { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "route-switch", &mut io::stdout().lock());
                 Ok(())

@@ -21,5 +21,5 @@ pub mod config;
 pub mod http;
 pub mod providers;
 pub mod routing;
-//SIM pub mod simulator;
+pub mod simulator;
 pub mod telemetry;
