@@ -9,6 +9,8 @@ pub mod generation;
 mod measures;
 pub mod system;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use database::Database;
 use generation::Generation;

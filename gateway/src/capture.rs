@@ -18,8 +18,12 @@ mod examples;
 mod inbox;
 mod lane;
 pub mod record;
+#[cfg(test)]
+pub(crate) mod sample;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tool_calls;
 mod writer;
 
@@ -151,15 +155,16 @@ impl Queue {
             bytes = record.retained_bytes();
             fits = self.room.take(bytes);
         }
-        if !fits
-            || !self.inbox.push(
-                Entry {
-                    record,
-                    content_dropped,
-                },
-                bytes,
-            )
-        {
+        if !fits {
+            self.dropped_records.fetch_add(1, Ordering::Relaxed);
+        } else if !self.inbox.push(
+            Entry {
+                record,
+                content_dropped,
+            },
+            bytes,
+        ) {
+            self.room.give_back(bytes);
             self.dropped_records.fetch_add(1, Ordering::Relaxed);
         }
     }

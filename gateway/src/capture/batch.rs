@@ -44,9 +44,13 @@ impl Room {
         let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         let fits = held.saturating_add(bytes) <= self.capacity_bytes;
         if !fits {
-            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.give_back(bytes);
         }
         fits
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn held_bytes(&self) -> usize {
@@ -93,6 +97,6 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.room.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.room.give_back(self.bytes);
     }
 }

@@ -16,8 +16,11 @@ pub const FILE: &str = "examples.sqlite";
 /// How long another program's lock is waited for before the batch is put off.
 const BUSY: Duration = Duration::from_millis(250);
 
+/// Large pages: an example takes a kilobyte or two, and a commit costs by the page.
 const SETTINGS: &str = "
+PRAGMA page_size = 16384;
 PRAGMA journal_mode = WAL;
+PRAGMA wal_autocheckpoint = 512;
 PRAGMA synchronous = NORMAL;
 PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -8192;

@@ -194,3 +194,128 @@ impl<S: Store> Lane<S> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::super::batch::{Entry, Room};
+    use super::super::sample::Traffic;
+    use super::*;
+
+    /// A store that works while it is told to, and remembers what it has.
+    #[derive(Default)]
+    struct Told {
+        works: AtomicBool,
+        stored: AtomicUsize,
+        tries_again: AtomicUsize,
+    }
+
+    impl Store for Arc<Told> {
+        type Error = std::fmt::Error;
+
+        fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Self::Error> {
+            self.tries_again
+                .fetch_add((this_is == Try::Again).into(), Ordering::Relaxed);
+            if !self.works.load(Ordering::Relaxed) {
+                return Err(std::fmt::Error);
+            }
+            self.stored.fetch_add(entries.len(), Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn close(self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
+
+    fn lane(limit_bytes: usize) -> (Arc<Told>, Lane<Arc<Told>>) {
+        let told = Arc::new(Told::default());
+        let terms = Terms {
+            limit_bytes,
+            first_pause: Duration::ZERO,
+            clock: || 7,
+        };
+        let opened = Arc::clone(&told);
+        (told, Lane::open("told", terms, move || Ok(Arc::clone(&opened))))
+    }
+
+    fn batch(bytes: usize) -> Arc<Batch> {
+        let mut batch = Batch::new(&Room::new(1 << 20), Vec::new());
+        batch.push(
+            Entry {
+                record: Traffic::new(1).record(),
+                content_dropped: false,
+            },
+            bytes,
+        );
+        Arc::new(batch)
+    }
+
+    #[test]
+    fn what_failed_is_stored_once_the_store_works() {
+        let (told, mut lane) = lane(1000);
+        for _ in 0..3 {
+            lane.push(batch(10));
+            lane.advance();
+        }
+        let health = lane.health();
+        let failure = health.lock().unwrap().failure.clone().unwrap();
+        assert_eq!(failure.since_unix_micros, 7);
+        told.works.store(true, Ordering::Relaxed);
+        lane.advance();
+        assert_eq!(*health.lock().unwrap(), StoreHealth::default());
+        assert_eq!(told.stored.load(Ordering::Relaxed), 3);
+        assert_eq!(
+            told.tries_again.load(Ordering::Relaxed),
+            3,
+            "two failures and the success of the first batch"
+        );
+    }
+
+    #[test]
+    fn a_batch_that_fails_too_often_is_given_up_and_counted() {
+        let (told, mut lane) = lane(1000);
+        lane.push(batch(10));
+        lane.push(batch(10));
+        (0..TRIES).for_each(|_| lane.advance());
+        told.works.store(true, Ordering::Relaxed);
+        lane.advance();
+        let health = lane.health();
+        assert_eq!(
+            *health.lock().unwrap(),
+            StoreHealth {
+                failure: None,
+                dropped_records: 1
+            }
+        );
+        assert_eq!(told.stored.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_line_that_grows_too_long_loses_its_oldest_batches() {
+        let (told, mut lane) = lane(25);
+        for _ in 0..4 {
+            lane.push(batch(10));
+            lane.advance();
+        }
+        told.works.store(true, Ordering::Relaxed);
+        lane.advance();
+        assert_eq!(lane.health().lock().unwrap().dropped_records, 2);
+        assert_eq!(told.stored.load(Ordering::Relaxed), 2);
+        lane.push(batch(1000));
+        lane.advance();
+        assert_eq!(told.stored.load(Ordering::Relaxed), 3, "a batch of any size is tried");
+    }
+
+    #[test]
+    fn closing_tries_once_more_and_counts_what_is_lost() {
+        let (told, mut lane) = lane(1000);
+        let health = lane.health();
+        lane.push(batch(10));
+        lane.advance();
+        lane.close();
+        assert_eq!(health.lock().unwrap().dropped_records, 1);
+        assert_eq!(told.tries_again.load(Ordering::Relaxed), 1);
+    }
+}
