@@ -28,7 +28,7 @@ pub struct PromptTemplateSpec {
     /// The messages, in order. Their content is a Jinja template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
-    pub messages: Option<Vec<crate::prompt_template::Message>>,
+    pub messages: Option<Vec<Message>>,
     /// Where the messages stand instead: a YAML list of {role, content}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_from: Option<MessagesFrom>,

@@ -290,10 +290,7 @@ impl Builder {
             if let Some(frame) = self.frames.last_mut() {
                 frame.weight.bytes += name.len();
             }
-            if !self.path.is_empty() {
-                self.path.push('.');
-            }
-            self.path.push_str(name);
+            step_into(&mut self.path, name);
             self.lines.insert(&self.path, line);
         }
         let Some(Frame {
@@ -389,6 +386,20 @@ impl Builder {
             });
         }
         Ok(())
+    }
+}
+
+/// Adds a key to a path as admission writes it: `parent.name`, or `parent[name]` where the name would be misread.
+fn step_into(path: &mut String, name: &str) {
+    if path.is_empty() {
+        path.push_str(name);
+    } else if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        path.push('.');
+        path.push_str(name);
+    } else {
+        path.push('[');
+        path.push_str(name);
+        path.push(']');
     }
 }
 
