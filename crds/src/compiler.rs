@@ -2,15 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
 
 use crate::{
-    object::{ObjectId, ObjectName},
+    admission::Fault,
+    object::{Kind, ObjectId, ObjectName},
     prompt_template::PromptTemplate,
     provider::{Provider, Vendor},
     route::Route,
-    snapshot::{Credential, Snapshot},
+    snapshot::{Credential, Snapshot, VERSION},
 };
+
+use carry::Outcome;
+use diagnostic::Report;
+
+pub use resolve::CREDENTIAL_LABEL;
+pub(crate) use revision::sha256_hex;
+
+mod accept;
+mod carry;
+mod conflict;
+mod diagnostic;
+mod key;
+mod prompt;
+mod resolve;
+mod revision;
+#[cfg(test)]
+mod tests;
 
 /// Everything that exists, by name. Secrets and `ConfigMaps` that nothing names are ignored.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +49,9 @@ pub enum Submitted<K> {
     /// It passed the schema and its CEL rules.
     WellFormed(Box<K>),
     /// It did not; an API server would have refused it.
-    Malformed(Vec<crate::admission::Fault>),
+    Malformed(Vec<Fault>),
+    /// It did not, but its `allowedNamespaces` could be read: what is missing there is withdrawn although the object is bad.
+    PartlyReadable { faults: Vec<Fault>, allowed_namespaces: Vec<String> },
 }
 
 /// What does not come from resources.
@@ -90,8 +113,51 @@ pub enum Reason {
     ConfigMapKeyMissing,
 }
 
-/// Compiles `resources`. Objects that are bad and were good in `previous` keep their last good entry, marked stale; what was withdrawn is gone.
+/// Compiles `resources`.
+///
+/// Each object is judged by itself, so that a bad one never costs a good one. An object that is bad now and was good in
+/// `previous` keeps its last good entry, marked stale. References are then resolved against what exists now, for fresh and
+/// stale entries alike: what was withdrawn (an object, a Secret or its key or label, a `ConfigMap`, an entry of
+/// `allowedNamespaces`) is gone at once. The result depends on nothing but the arguments.
 pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Snapshot>) -> Compiled {
-    let _ = (resources, settings, previous);
-    Compiled::default()
+    let Resources { providers, routes, prompt_templates, secrets, config_maps } = resources;
+    let nothing = Snapshot::default();
+    let previous = previous.unwrap_or(&nothing);
+    let mut report = Report::default();
+
+    let accepted = carry::entries(Kind::Provider, providers, &previous.providers, &mut report, |_, object| {
+        Outcome::from(accept::provider(&object.spec, settings), Some(&object.spec.allowed_namespaces))
+    });
+    let credentials = resolve::Credentials { secrets, settings };
+    let providers = resolve::providers(accepted, &credentials, &previous.providers, &mut report);
+
+    let mut accepted = carry::entries(Kind::Route, routes, &previous.routes, &mut report, |name, object| {
+        Outcome::from(accept::route(&name.namespace, &object.spec), Some(&object.spec.allowed_namespaces))
+    });
+    resolve::targets(&mut accepted, &providers, &resources.providers, &mut report);
+    let routes = conflict::routes(accepted, |name| routes.get(name).and_then(Submitted::created), &mut report);
+
+    let accepted =
+        carry::entries(Kind::PromptTemplate, prompt_templates, &previous.prompts, &mut report, |name, object| {
+            prompt::accept(&name.namespace, &object.spec, config_maps)
+        });
+    let prompts = prompt::resolve(accepted, config_maps, &mut report);
+
+    let accepted = key::entries(secrets, &previous.keys, &mut report);
+    let created = |name: &ObjectName| secrets.get(name).and_then(|secret| secret.metadata.creation_timestamp.as_ref());
+    let keys = conflict::keys(accepted, created, &mut report);
+
+    let mut snapshot = Snapshot { version: VERSION, revision: String::new(), providers, routes, prompts, keys };
+    snapshot.revision = revision::of(&snapshot);
+    Compiled { snapshot, diagnostics: report.into_diagnostics() }
+}
+
+impl<K: kube::Resource> Submitted<K> {
+    /// When the API server made the object; nothing for files, and for what could not be read.
+    fn created(&self) -> Option<&Time> {
+        match self {
+            Submitted::WellFormed(object) => object.meta().creation_timestamp.as_ref(),
+            Submitted::Malformed(_) | Submitted::PartlyReadable { .. } => None,
+        }
+    }
 }

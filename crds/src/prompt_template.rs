@@ -1,10 +1,12 @@
 //! `PromptTemplate`: messages with variables, owned by people or Git.
 
+#![expect(unreachable_pub, reason = "KubeSchema copies the public type into the body of a function")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::ConfigMapKeyRef;
+use crate::{pattern, reference::ConfigMapKeyRef};
 
 /// Messages with variables, owned by people or Git.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +20,7 @@ use crate::reference::ConfigMapKeyRef;
     shortname = "pt",
     category = "llm",
     doc = "Messages with variables, owned by people or Git.",
+    printcolumn(name = "Source", type_ = "string", json_path = ".spec.messagesFrom.configMapKeyRef.name", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq",
     cel
@@ -28,7 +31,7 @@ pub struct PromptTemplateSpec {
     /// The messages, in order. Their content is a Jinja template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
-    pub messages: Option<Vec<Message>>,
+    pub messages: Option<Vec<crate::prompt_template::Message>>,
     /// Where the messages stand instead: a YAML list of {role, content}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_from: Option<MessagesFrom>,
@@ -74,7 +77,7 @@ pub struct MessagesFrom {
 #[x_kube(validation = Rule::new("!has(self.maxLength) || self.type == 'String'").message("maxLength is for variables of type String"))]
 pub struct Variable {
     /// Name of the variable, as the messages use it.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = pattern::VARIABLE_NAME))]
     pub name: String,
     /// How values are read.
     #[serde(rename = "type")]

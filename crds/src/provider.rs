@@ -1,12 +1,14 @@
 //! Provider: an LLM vendor account or endpoint, with its credentials, models and prices.
 
+#![expect(unreachable_pub, reason = "KubeSchema copies the public type into the body of a function")]
+
 use std::collections::BTreeMap;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::SecretKeyRef;
+use crate::{pattern, reference::SecretKeyRef};
 
 /// An LLM vendor account or endpoint, with its credentials, models and prices.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,16 +31,22 @@ use crate::reference::SecretKeyRef;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.vendor != 'OpenAICompatible' || has(self.baseUrl)").message("baseUrl is required for vendor OpenAICompatible"),
-    validation = Rule::new("!has(self.baseUrl) || self.baseUrl.startsWith('https://') || (has(self.allowInsecure) && self.allowInsecure) || self.baseUrl.matches('^http://[^/:]+[.]svc([.][^/:]+)?(:[0-9]+)?(/.*)?$')")
-        .message("baseUrl must be https, or a host that ends in .svc, or allowInsecure must be true"),
+    validation = Rule::new("self.vendor != 'OpenAICompatible' || has(self.baseUrl)")
+        .message("baseUrl is required for vendor OpenAICompatible")
+        .field_path(".baseUrl").reason(Reason::FieldValueRequired),
+    validation = Rule::new("!has(self.baseUrl) || self.baseUrl.startsWith('https://') || (has(self.allowInsecure) && self.allowInsecure) || self.baseUrl.matches('^http://[^/:]+[.]svc([.]cluster[.]local)?(:[0-9]+)?(/.*)?$')")
+        .message("baseUrl must be https, or a host that ends in .svc or .svc.cluster.local, or allowInsecure must be true")
+        .field_path(".baseUrl"),
+    validation = Rule::new("!has(self.baseUrl) || !self.baseUrl.matches('^https?://(169[.]254[.]|\\\\[[fF][eE][89abAB])')")
+        .message("baseUrl must not be a link-local address (169.254.0.0/16, fe80::/10)")
+        .field_path(".baseUrl"),
 )]
 pub struct ProviderSpec {
     /// Who runs the endpoint: decides the wire dialect, the default URL and how a credential is sent.
     pub vendor: Vendor,
     /// Where the API lives, as the vendor's own SDK calls it (`OpenAI`'s ends in /v1). Default: the vendor's public endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s?#@]+$"))]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = pattern::BASE_URL))]
     pub base_url: Option<String>,
     /// How requests are authenticated. Omitted: nothing for Simulated and `OpenAICompatible`; for `OpenAI`, the environment variable
     /// `OPENAI_API_KEY` under `route-switch serve --manifests`.
@@ -52,16 +60,27 @@ pub struct ProviderSpec {
     /// How long the gateway waits for this provider. A Route may override each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
-    /// Headers sent with each request, for instance `OpenAI-Organization`. Authorization, x-api-key and Host may not be set.
+    /// Headers sent with each request, for instance `OpenAI-Organization`. Authorization, x-api-key and Host may not be set, nor those of the HTTP connection itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, k.matches('^[-!#$%&*+.^_|~0-9A-Za-z]{1,64}$'))")
+            .message("names of headers must be 1 to 64 letters, digits or any of - ! # $ % & * + . ^ _ | ~"),
+        validation = Rule::new("self.all(k, !(k.lowerAscii() in ['authorization', 'x-api-key', 'host']))")
+            .message("headers must not set Authorization, x-api-key or Host: use auth and baseUrl"),
+        validation = Rule::new("self.all(k, !(k.lowerAscii() in ['connection', 'content-length', 'content-type', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']))")
+            .message("headers must not set Connection, Content-Length, Content-Type, Keep-Alive, TE, Trailer, Transfer-Encoding or Upgrade: the gateway does"),
+        validation = Rule::new("self.all(k, self.exists_one(o, o.lowerAscii() == k.lowerAscii()))")
+            .message("headers must not name one header twice: upper and lower case are the same"),
+    )]
     pub headers: BTreeMap<String, HeaderText>,
     /// Permits plain http to a host outside the cluster, for instance a model server on a laptop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_insecure: Option<bool>,
     /// Namespaces whose Routes may use this Provider beside its own; `*` is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = pattern::NAMESPACE_OR_ALL)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub allowed_namespaces: Vec<String>,
 }
 
@@ -102,14 +121,14 @@ pub struct NoAuth {}
 /// A header's value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct HeaderText(#[schemars(length(max = 1024))] pub String);
+pub struct HeaderText(#[schemars(length(min = 1, max = 1024), regex(pattern = pattern::HEADER_VALUE))] pub String);
 
 /// What is known of one model. A price that is missing makes the cost of a request unknown, never zero.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
     /// The provider's name of the model.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = pattern::MODEL_NAME))]
     pub name: String,
     /// Context window in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,18 +158,18 @@ pub struct Model {
 pub struct Timeouts {
     /// For the connection, TLS included. Default 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub connect: Option<String>,
     /// For the first content of a stream, or the headers of an answer that is not streamed. Default 120s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub first_token: Option<String>,
     /// Between two reads of an answer that has begun. Default 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub idle: Option<String>,
     /// For one try on this provider, from connection to last byte. Default 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub total: Option<String>,
 }

@@ -1,10 +1,12 @@
 //! Route: a client-facing model name and the targets behind it.
 
+#![expect(unreachable_pub, reason = "KubeSchema copies the public type into the body of a function")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::ObjectRef;
+use crate::{pattern, reference::ObjectRef};
 
 /// A client-facing model name and the targets behind it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,11 +34,11 @@ use crate::reference::ObjectRef;
 )]
 pub struct RouteSpec {
     /// What clients send as `model`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^\s@]+$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = pattern::ROUTE_NAME))]
     pub model: String,
     /// Other names for the same Route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = r"^[^\s@]+$")))]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = pattern::ROUTE_NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub aliases: Vec<String>,
     /// Where requests go.
@@ -54,7 +56,8 @@ pub struct RouteSpec {
     pub capture: Option<Capture>,
     /// Namespaces whose keys may use this Route, as `namespace/model`, beside its own; `*` is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = pattern::NAMESPACE_OR_ALL)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub allowed_namespaces: Vec<String>,
 }
 
@@ -63,12 +66,12 @@ pub struct RouteSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     /// Name of the target within its Route.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = pattern::TARGET_NAME))]
     pub name: String,
     /// The Provider.
     pub provider_ref: ObjectRef,
     /// The model, as the provider calls it.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = pattern::MODEL_NAME))]
     pub model: String,
     /// Share of the requests under Weighted, relative to the other targets. 0: only as fallback, under every strategy. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,23 +93,23 @@ pub enum Strategy {
 pub struct RouteTimeouts {
     /// For the connection, TLS included. Default: the Provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub connect: Option<String>,
     /// For the first content of a stream, or the headers of an answer that is not streamed. Default: the Provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub first_token: Option<String>,
     /// Between two reads of an answer that has begun. Default: the Provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub idle: Option<String>,
     /// For one try on a target, from connection to last byte. Default: the Provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub total: Option<String>,
     /// How long the status line of a stream is held back while no content has come, so that another target can still answer. Default 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = "^([0-9]+(ms|s|m|h|d))+$"))]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub commit_after: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     object::ObjectName,
     prompt_template::{Message, Variable},
     provider::Vendor,
-    reference::SecretKeyRef,
+    reference::{ConfigMapKeyRef, SecretKeyRef},
     route::Strategy,
 };
 
@@ -132,6 +132,8 @@ pub struct PromptEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
     pub messages: Vec<Message>,
+    /// Where the messages stand, when not in the object itself.
+    pub messages_from: Option<ConfigMapKeyRef>,
     pub variables: Vec<Variable>,
 }
 

@@ -1,0 +1,128 @@
+//! The definitions' schemas and CEL rules, compiled once for the process.
+
+use std::sync::LazyLock;
+
+use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+use serde_json::Value;
+
+use super::{Fault, structure, words};
+use crate::{definition, object::Kind};
+
+/// One schema, ready to judge.
+pub(super) struct Schema {
+    source: Value,
+    structural: jsonschema::Validator,
+    rules: CompiledSchema,
+}
+
+static PROVIDER: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("Provider")));
+static ROUTE: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("Route")));
+static PROMPT_TEMPLATE: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("PromptTemplate")));
+static MESSAGES: LazyLock<Schema> = LazyLock::new(|| {
+    let template = source("PromptTemplate");
+    Schema::compile(template["properties"]["spec"]["properties"]["messages"].clone())
+});
+
+/// The schema of one of our kinds.
+pub(super) fn of(kind: Kind) -> &'static Schema {
+    match kind {
+        Kind::Provider => &PROVIDER,
+        Kind::Route => &ROUTE,
+        Kind::PromptTemplate => &PROMPT_TEMPLATE,
+        Kind::Secret | Kind::ConfigMap => unreachable!("core kinds have no definition of ours"),
+    }
+}
+
+/// The schema of a `PromptTemplate`'s messages alone.
+pub(super) fn messages() -> &'static Schema {
+    &MESSAGES
+}
+
+fn source(kind: &str) -> Value {
+    let definitions = definition::definitions();
+    let definition = definitions.iter().find(|definition| definition.spec.names.kind == kind);
+    let version = definition.and_then(|definition| definition.spec.versions.first());
+    let schema = version.and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
+    serde_json::to_value(schema.expect("each of our kinds has a schema")).expect("a schema serializes to JSON")
+}
+
+impl Schema {
+    fn compile(source: Value) -> Self {
+        let options = jsonschema::options().with_draft(jsonschema::Draft::Draft7);
+        let structural = options.build(&source).expect("our schemas are valid, which a test checks");
+        let rules = compile_schema(&source);
+        Self { source, structural, rules }
+    }
+
+    /// All that is wrong with `value`, which loses the nulls that the API server drops. Rules are asked only of what has the right
+    /// structure: on anything else they would fail for that reason alone.
+    pub(super) fn check(&self, value: &mut Value) -> Vec<Fault> {
+        let mut faults = structure::unknown_fields(value, &self.source);
+        structure::drop_nulls(value, &self.source);
+        faults.extend(self.structural.iter_errors(value).map(|error| words::fault(&error)));
+        faults.extend(structure::duplicates(value, &self.source));
+        if faults.is_empty() {
+            faults.extend(self.broken_rules(value));
+        }
+        faults
+    }
+
+    fn broken_rules(&self, value: &Value) -> Vec<Fault> {
+        let Err(errors) = Validator::new().validate_compiled(&self.rules, value, None) else { return Vec::new() };
+        let fault = |error: kube::core::cel::ValidationError| match error.kind {
+            ErrorKind::ValidationFailure => Fault::new(error.field_path, error.message),
+            _ => Fault::new(error.field_path, format!("cannot be checked ({}): {}", error.rule, error.message)),
+        };
+        errors.into_iter().map(fault).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern;
+
+    fn walk(schema: &Value, visit: &mut impl FnMut(&Value)) {
+        visit(schema);
+        match schema {
+            Value::Object(fields) => fields.values().for_each(|field| walk(field, visit)),
+            Value::Array(items) => items.iter().for_each(|item| walk(item, visit)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn everything_in_the_schemas_is_bounded_documented_and_has_words() {
+        for kind in ["Provider", "Route", "PromptTemplate"] {
+            walk(&source(kind), &mut |schema| {
+                let has = |name: &str| schema.get(name).is_some();
+                match schema.get("type").and_then(Value::as_str) {
+                    Some("string") => assert!(has("maxLength") || has("enum"), "{kind} {schema}"),
+                    Some("array") => assert!(has("maxItems") && has("items"), "{kind} {schema}"),
+                    Some("integer") => assert!(has("minimum") && has("maximum"), "{kind} {schema}"),
+                    Some("object") if has("additionalProperties") => assert!(has("maxProperties"), "{kind} {schema}"),
+                    _ => {}
+                }
+                for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                    assert!(name == "spec" || property.get("description").is_some(), "{kind} {name}");
+                }
+                if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
+                    assert!(pattern::words(pattern).is_some(), "{kind} {pattern}");
+                }
+                assert!(!has("nullable") && !has("anyOf") && !has("oneOf") && !has("default"), "{kind} {schema}");
+            });
+        }
+    }
+
+    #[test]
+    fn every_rule_compiles_and_has_a_message() {
+        for kind in ["Provider", "Route", "PromptTemplate"] {
+            walk(&source(kind), &mut |schema| {
+                for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+                    assert!(rule["message"].is_string(), "{rule}");
+                }
+                assert!(!schema.is_object() || !compile_schema(schema).has_errors(), "{schema}");
+            });
+        }
+    }
+}

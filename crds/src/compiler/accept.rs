@@ -1,0 +1,200 @@
+//! Whether a Provider or a Route is valid by itself, and the entry that it makes.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use super::{Diagnostic, Reason, Settings};
+use crate::{
+    duration,
+    provider::{Auth, Model, ProviderSpec, Vendor},
+    route::{RouteSpec, Target},
+    snapshot::{AuthEntry, ModelEntry, ProviderEntry, ProviderTimeouts, RouteEntry, RouteTimeouts, TargetEntry},
+    vendor,
+};
+
+/// The longest wait that can be asked for.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What was found wrong with one spec.
+#[derive(Default)]
+struct Problems(Vec<Diagnostic>);
+
+/// The entry of a Provider, its credential still open.
+pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<ProviderEntry, Vec<Diagnostic>> {
+    let ProviderSpec { vendor, base_url, auth, models, timeouts, headers, allow_insecure: _, allowed_namespaces } = spec;
+    let mut problems = Problems::default();
+    let base_url = problems.base_url(*vendor, base_url.as_deref(), settings);
+    let auth = problems.auth(*vendor, auth.as_ref());
+    let entries = models.iter().enumerate();
+    let models = entries.map(|(index, model)| (model.name.clone(), problems.model(index, model))).collect();
+    let asked = timeouts.clone().unwrap_or_default();
+    let default = ProviderTimeouts::default();
+    let timeouts = ProviderTimeouts {
+        connect: problems.wait("connect", asked.connect.as_deref()).unwrap_or(default.connect),
+        first_token: problems.wait("firstToken", asked.first_token.as_deref()).unwrap_or(default.first_token),
+        idle: problems.wait("idle", asked.idle.as_deref()).unwrap_or(default.idle),
+        total: problems.wait("total", asked.total.as_deref()).unwrap_or(default.total),
+    };
+    problems.or(ProviderEntry {
+        stale: false,
+        vendor: *vendor,
+        base_url,
+        auth,
+        credential: None,
+        models,
+        timeouts,
+        headers: headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
+        allowed_namespaces: allowed_namespaces.clone(),
+    })
+}
+
+/// The entry of a Route in `namespace`, its targets still unresolved.
+pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec<Diagnostic>> {
+    let RouteSpec { model, aliases, targets, strategy, timeouts, capture, allowed_namespaces } = spec;
+    let mut problems = Problems::default();
+    let asked = timeouts.clone().unwrap_or_default();
+    let default = RouteTimeouts::default();
+    let timeouts = RouteTimeouts {
+        connect: problems.wait("connect", asked.connect.as_deref()),
+        first_token: problems.wait("firstToken", asked.first_token.as_deref()),
+        idle: problems.wait("idle", asked.idle.as_deref()),
+        total: problems.wait("total", asked.total.as_deref()),
+        commit_after: problems.wait("commitAfter", asked.commit_after.as_deref()).unwrap_or(default.commit_after),
+    };
+    let entries = targets.iter().enumerate();
+    let targets = entries.map(|(index, target)| problems.target(namespace, index, target)).collect();
+    problems.or(RouteEntry {
+        stale: false,
+        names: std::iter::once(model).chain(aliases).cloned().collect(),
+        strategy: strategy.unwrap_or_default(),
+        targets,
+        timeouts,
+        capture_content: capture.as_ref().and_then(|capture| capture.content).unwrap_or(false),
+        allowed_namespaces: allowed_namespaces.clone(),
+    })
+}
+
+impl Problems {
+    fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Diagnostic::not_accepted(Reason::Invalid, field, message));
+    }
+
+    fn or<T>(self, value: T) -> Result<T, Vec<Diagnostic>> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+    }
+
+    /// The resolved URL, without a slash at the end; empty when there is none, which is then reported.
+    fn base_url(&mut self, vendor: Vendor, given: Option<&str>, settings: &Settings) -> String {
+        let simulator = || settings.simulator_url.as_deref().filter(|_| vendor == Vendor::Simulated);
+        let resolved = match (given, vendor::row(vendor).default_base_url, simulator()) {
+            (Some(given), _, _) => given.to_owned(),
+            (None, Some(default), _) => default.to_owned(),
+            (None, None, Some(root)) => format!("{}/v1", root.trim_end_matches('/')),
+            (None, None, None) => {
+                self.no_base_url(vendor);
+                return String::new();
+            }
+        };
+        if let Some(message) = url_problem(&resolved) {
+            self.invalid("spec.baseUrl", message);
+        }
+        resolved.trim_end_matches('/').to_owned()
+    }
+
+    fn no_base_url(&mut self, vendor: Vendor) {
+        let (reason, message) = match vendor {
+            Vendor::Simulated => (
+                Reason::SimulatorNotConfigured,
+                "vendor Simulated without baseUrl needs a simulator: start with --simulator URL, or give baseUrl",
+            ),
+            Vendor::OpenAI | Vendor::OpenAICompatible => (Reason::Invalid, "is required for this vendor"),
+        };
+        self.0.push(Diagnostic::not_accepted(reason, "spec.baseUrl", message));
+    }
+
+    fn auth(&mut self, vendor: Vendor, auth: Option<&Auth>) -> AuthEntry {
+        let Some(Auth { keys, none }) = auth else {
+            return if vendor::row(vendor).ambient_variable.is_some() { AuthEntry::Ambient } else { AuthEntry::None };
+        };
+        match (keys.as_deref(), none) {
+            (None, Some(_)) => AuthEntry::None,
+            (Some([key]), None) => AuthEntry::Key(key.secret_ref.clone()),
+            _ => {
+                self.invalid("spec.auth", "must be either one key or none");
+                AuthEntry::None
+            }
+        }
+    }
+
+    fn model(&mut self, index: usize, model: &Model) -> ModelEntry {
+        let Model {
+            name: _,
+            context_tokens,
+            max_output_tokens,
+            input_micro_usd_per_m_tok,
+            output_micro_usd_per_m_tok,
+            cached_input_micro_usd_per_m_tok,
+        } = model;
+        let mut count = |field: &str, value: Option<i64>| {
+            let count = value.map(u64::try_from).transpose();
+            count.unwrap_or_else(|_| {
+                self.invalid(format!("spec.models[{index}].{field}"), "must not be negative");
+                None
+            })
+        };
+        ModelEntry {
+            context_tokens: count("contextTokens", *context_tokens),
+            max_output_tokens: count("maxOutputTokens", *max_output_tokens),
+            input_micro_usd_per_m_tok: count("inputMicroUsdPerMTok", *input_micro_usd_per_m_tok),
+            output_micro_usd_per_m_tok: count("outputMicroUsdPerMTok", *output_micro_usd_per_m_tok),
+            cached_input_micro_usd_per_m_tok: count("cachedInputMicroUsdPerMTok", *cached_input_micro_usd_per_m_tok),
+        }
+    }
+
+    fn target(&mut self, namespace: &str, index: usize, target: &Target) -> TargetEntry {
+        let Target { name, provider_ref, model, weight } = target;
+        let weight = u32::try_from(weight.unwrap_or(1)).unwrap_or_else(|_| {
+            self.invalid(format!("spec.targets[{index}].weight"), "must not be negative");
+            0
+        });
+        let provider = provider_ref.resolve(namespace);
+        TargetEntry { name: name.clone(), provider, model: model.clone(), weight, resolved: false }
+    }
+
+    /// A duration of `spec.timeouts`: more than nothing, at most a day.
+    fn wait(&mut self, name: &str, text: Option<&str>) -> Option<Duration> {
+        let field = || format!("spec.timeouts.{name}");
+        match duration::parse(text?) {
+            Ok(Duration::ZERO) => self.invalid(field(), "must be longer than 0"),
+            Ok(wait) if wait > LONGEST => self.invalid(field(), "must be at most 24h"),
+            Ok(wait) => return Some(wait),
+            Err(error) => self.invalid(field(), error.to_string()),
+        }
+        None
+    }
+}
+
+/// What is wrong with a base URL beyond what its pattern tells.
+fn url_problem(text: &str) -> Option<String> {
+    let url = match url::Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => return Some(format!("is not a URL: {error}")),
+    };
+    let link_local = match url.host() {
+        None => return Some("must have a host".to_owned()),
+        Some(url::Host::Ipv4(address)) => is_link_local_v4(address),
+        Some(url::Host::Ipv6(address)) => is_link_local_v6(address),
+        Some(url::Host::Domain(_)) => false,
+    };
+    link_local.then(|| "must not be a link-local address (169.254.0.0/16, fe80::/10)".to_owned())
+}
+
+fn is_link_local_v4(address: Ipv4Addr) -> bool {
+    address.is_link_local()
+}
+
+fn is_link_local_v6(address: Ipv6Addr) -> bool {
+    address.is_unicast_link_local() || address.to_ipv4().is_some_and(is_link_local_v4)
+}

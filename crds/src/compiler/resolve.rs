@@ -1,0 +1,157 @@
+//! References against what exists now: credentials of Providers, Providers of Routes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+
+use super::{Diagnostic, Reason, Settings, Submitted, carry::LastGood, diagnostic::Report};
+use crate::{
+    object::{Kind, ObjectName},
+    provider::{Provider, Vendor},
+    reference::{self, SecretKeyRef},
+    snapshot::{AuthEntry, Credential, ProviderEntry, RouteEntry},
+    vendor,
+};
+
+/// The label that lets Providers name a Secret.
+pub const CREDENTIAL_LABEL: &str = "routeswitch.io/credential";
+/// The longest credential, in bytes: it must fit a header.
+const LONGEST_CREDENTIAL: usize = 8192;
+const SECRET_FIELD: &str = "spec.auth.keys[0].secretRef";
+
+/// Where credentials come from.
+pub(super) struct Credentials<'a> {
+    pub(super) secrets: &'a BTreeMap<ObjectName, Secret>,
+    pub(super) settings: &'a Settings,
+}
+
+/// Why there is no credential. The value is in neither.
+enum Missing {
+    /// It was taken away, or never was there.
+    Withdrawn(Diagnostic),
+    /// It is there, but no header can carry it.
+    Unusable(Diagnostic),
+}
+
+/// Whether a Secret carries `label` as `"true"`.
+pub(super) fn is_labelled(secret: &Secret, label: &str) -> bool {
+    secret.metadata.labels.as_ref().and_then(|labels| labels.get(label)).is_some_and(|value| value == "true")
+}
+
+impl Credentials<'_> {
+    fn read(&self, namespace: &str, vendor: Vendor, auth: &AuthEntry) -> Result<Option<Credential>, Missing> {
+        match auth {
+            AuthEntry::None => Ok(None),
+            AuthEntry::Key(key) => self.secret(namespace, key).map(Some),
+            AuthEntry::Ambient => match self.settings.ambient_credentials.get(&vendor) {
+                Some(credential) => Ok(Some(credential.clone())),
+                None => Err(Missing::Withdrawn(ambient_missing(vendor))),
+            },
+        }
+    }
+
+    fn secret(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Credential, Missing> {
+        let SecretKeyRef { name, key } = reference;
+        let withdrawn =
+            |reason, message: String| Err(Missing::Withdrawn(Diagnostic::not_resolved(reason, SECRET_FIELD, message)));
+        let Some(secret) = self.secrets.get(&ObjectName::new(namespace, name)) else {
+            return withdrawn(Reason::SecretNotFound, format!("there is no Secret {namespace}/{name}"));
+        };
+        if !is_labelled(secret, CREDENTIAL_LABEL) {
+            let message = format!("Secret {namespace}/{name} does not carry the label {CREDENTIAL_LABEL}: \"true\"");
+            return withdrawn(Reason::SecretNotLabelled, message);
+        }
+        let Some(value) = secret.data.as_ref().and_then(|data| data.get(key)) else {
+            let message = format!("Secret {namespace}/{name} has no key `{key}`");
+            return withdrawn(Reason::SecretKeyMissing, message);
+        };
+        match credential(&value.0) {
+            Ok(credential) => Ok(credential),
+            Err(problem) => {
+                let message = format!("key `{key}` of Secret {namespace}/{name} {problem}");
+                let diagnostic = Diagnostic::not_resolved(Reason::InvalidKey, SECRET_FIELD, message);
+                Err(if value.0.is_empty() { Missing::Withdrawn(diagnostic) } else { Missing::Unusable(diagnostic) })
+            }
+        }
+    }
+}
+
+fn ambient_missing(vendor: Vendor) -> Diagnostic {
+    let variable = vendor::row(vendor).ambient_variable.unwrap_or("its environment variable");
+    let message = format!("auth is omitted and there is no credential for {vendor:?} in the environment ({variable}); name a Secret");
+    Diagnostic::not_resolved(Reason::CredentialMissing, "spec.auth", message)
+}
+
+/// Reads what a header can carry.
+fn credential(bytes: &[u8]) -> Result<Credential, &'static str> {
+    match std::str::from_utf8(bytes) {
+        Ok("") => Err("is empty"),
+        Ok(text) if text.len() > LONGEST_CREDENTIAL => Err("is longer than 8192 bytes"),
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Credential::new(text)),
+        Ok(text) if text.trim_end_matches(['\r', '\n']).bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err("ends with a newline; make the Secret without it (printf, not echo)")
+        }
+        _ => Err("holds other characters than visible ASCII"),
+    }
+}
+
+/// Gives each Provider its credential. Those whose credential is missing leave the Snapshot; where one is there but unusable,
+/// the last good entry stays, credential and base URL together.
+pub(super) fn providers(
+    accepted: BTreeMap<ObjectName, ProviderEntry>,
+    credentials: &Credentials<'_>,
+    previous: &BTreeMap<ObjectName, ProviderEntry>,
+    report: &mut Report,
+) -> BTreeMap<ObjectName, ProviderEntry> {
+    let mut resolved = BTreeMap::new();
+    for (name, mut entry) in accepted {
+        match credentials.read(&name.namespace, entry.vendor, &entry.auth) {
+            Ok(credential) => {
+                entry.credential = credential;
+                resolved.insert(name, entry);
+            }
+            Err(Missing::Withdrawn(diagnostic)) => report.add(Kind::Provider, &name, diagnostic),
+            Err(Missing::Unusable(diagnostic)) => {
+                report.add(Kind::Provider, &name, diagnostic);
+                if let Some(last_good) = previous.get(&name).filter(|last_good| last_good.auth == entry.auth) {
+                    resolved.insert(name, last_good.kept(Some(&entry.allowed_namespaces)));
+                }
+            }
+        }
+    }
+    resolved
+}
+
+/// Marks the targets of each Route whose Provider is in the Snapshot and may be used from the Route's namespace.
+pub(super) fn targets(
+    routes: &mut BTreeMap<ObjectName, RouteEntry>,
+    providers: &BTreeMap<ObjectName, ProviderEntry>,
+    submitted: &BTreeMap<ObjectName, Submitted<Provider>>,
+    report: &mut Report,
+) {
+    for (name, route) in routes {
+        for (index, target) in route.targets.iter_mut().enumerate() {
+            let provider = &target.provider;
+            let problem = match providers.get(provider) {
+                Some(entry)
+                    if reference::is_allowed(&provider.namespace, &entry.allowed_namespaces, &name.namespace) =>
+                {
+                    None
+                }
+                Some(_) => Some((
+                    Reason::ProviderNotAllowed,
+                    format!("Provider {provider} does not allow namespace {} (allowedNamespaces)", name.namespace),
+                )),
+                None if submitted.contains_key(provider) => {
+                    Some((Reason::ProviderNotUsable, format!("Provider {provider} is not usable; its own status says why")))
+                }
+                None => Some((Reason::ProviderNotFound, format!("there is no Provider {provider}"))),
+            };
+            target.resolved = problem.is_none();
+            if let Some((reason, message)) = problem {
+                let field = format!("spec.targets[{index}].providerRef");
+                report.add(Kind::Route, name, Diagnostic::not_resolved(reason, field, message));
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Vendors are data: one row each. What differs between vendors that speak one wire dialect stands here and nowhere else.
+
+use crate::provider::Vendor;
+
+/// What a Provider of a vendor is when its spec does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VendorRow {
+    pub vendor: Vendor,
+    /// The vendor's public endpoint, without a slash at the end; `None`: `baseUrl` is required, or the simulator's.
+    pub default_base_url: Option<&'static str>,
+    /// The environment variable that holds the credential of Providers without `auth`, for
+    /// [`crate::compiler::Settings::ambient_credentials`]; `None`: such Providers send no credential.
+    pub ambient_variable: Option<&'static str>,
+}
+
+/// The table.
+const ROWS: [VendorRow; 3] = [
+    VendorRow {
+        vendor: Vendor::OpenAI,
+        default_base_url: Some("https://api.openai.com/v1"),
+        ambient_variable: Some("OPENAI_API_KEY"),
+    },
+    VendorRow { vendor: Vendor::OpenAICompatible, default_base_url: None, ambient_variable: None },
+    VendorRow { vendor: Vendor::Simulated, default_base_url: None, ambient_variable: None },
+];
+
+/// All vendors, for instance to read the environment variables that they name.
+pub fn rows() -> &'static [VendorRow] {
+    &ROWS
+}
+
+/// The row of one vendor.
+pub fn row(vendor: Vendor) -> &'static VendorRow {
+    ROWS.iter().find(|row| row.vendor == vendor).expect("the table has a row for each vendor, which a test checks")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_vendor_has_exactly_one_row() {
+        for vendor in [Vendor::OpenAI, Vendor::OpenAICompatible, Vendor::Simulated] {
+            assert_eq!(rows().iter().filter(|row| row.vendor == vendor).count(), 1, "{vendor:?}");
+            assert_eq!(row(vendor).vendor, vendor);
+        }
+    }
+}
