@@ -56,7 +56,7 @@ impl Doubt {
 }
 
 /// Reads `document` as the API server would.
-pub(super) fn admit(document: &Value) -> Result<Admitted, (Refused, Doubt)> {
+pub(super) fn admit(document: &Value) -> Result<Admitted, Box<(Refused, Doubt)>> {
     admission::admit(document).map_err(|mut refused| {
         if document["kind"] == "Secret" {
             redact(document, &mut refused.faults);
@@ -66,7 +66,7 @@ pub(super) fn admit(document: &Value) -> Result<Admitted, (Refused, Doubt)> {
         } else {
             Doubt::about(document)
         };
-        (refused, doubt)
+        Box::new((refused, doubt))
     })
 }
 

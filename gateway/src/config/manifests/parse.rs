@@ -117,7 +117,8 @@ impl Parsed {
     fn take_object(&mut self, place: &Place<'_>, value: &Value, flaws: Vec<Flaw>) -> Option<ObjectId> {
         let (id, verdict) = match admit::admit(value) {
             Ok(object) => (Some(object.id()), Ok(object)),
-            Err((refused, doubt)) => {
+            Err(refusal) => {
+                let (refused, doubt) = *refusal;
                 self.doubt.add(doubt);
                 (refused.id.clone(), Err(refused))
             }
