@@ -258,11 +258,11 @@ fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>,
 
 /// Takes the begin and the end of the time as parameters.
 fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
-    let keys: String = dimensions
+    let mut columns: Vec<String> = dimensions
         .iter()
-        .map(|dimension| format!("{}_name, ", dimension.name()))
+        .map(|dimension| format!("{}_name", dimension.name()))
         .collect();
-    let bucket = query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)");
+    columns.push(query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)").to_owned());
     let mut only = String::new();
     if let Some(namespace) = &query.namespace {
         let inside = |name: &str| {
@@ -274,10 +274,9 @@ fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
     if let Some(key) = &query.key {
         only.push_str(&one_of("key_name", &book.ids(|name| name == &**key)));
     }
-    let columns: Vec<String> = (1..=dimensions.len() + 1).map(|column| column.to_string()).collect();
     format!(
-        "SELECT {keys}{bucket}, {} FROM request_rows WHERE created >= ? AND created < ?{only}
-         GROUP BY {} LIMIT {}",
+        "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
+        columns.join(", "),
         selected(book),
         columns.join(", "),
         MAX_ROWS + 1,
