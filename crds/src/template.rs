@@ -143,8 +143,8 @@ mod tests {
 
     #[test]
     fn unknown_filters_tests_and_methods_are_refused() {
-        assert_eq!(problems("{{ name | shout }}"), [(1, 4, "there is no filter `shout`".to_owned())]);
-        assert_eq!(problems("{{ name is loud }}"), [(1, 4, "there is no test `loud`".to_owned())]);
+        assert_eq!(problems("{{ name | shout }}"), [(1, 11, "there is no filter `shout`".to_owned())]);
+        assert_eq!(problems("{{ name is loud }}"), [(1, 12, "there is no test `loud`".to_owned())]);
         let expected = "values have no methods such as `upper()`; use a filter, for instance `| upper`";
         assert_eq!(problems("{{ name.upper() }}"), [(1, 4, expected.to_owned())]);
     }

@@ -138,7 +138,10 @@ start_serve() { # address of what it stands before
 }
 
 start_simulate() {
-  start simulate "$programs/route-switch" simulate --listen "127.0.0.1:$upstream_port" --seed 1
+  local key=(--api-key "$SDK_KEY")
+  # Behind serve, the simulator takes the credential that the manifests name.
+  [ "$target" = simulate ] || key=()
+  start simulate "$programs/route-switch" simulate --listen "127.0.0.1:$upstream_port" --seed 1 "${key[@]}"
   await simulate "$upstream_port" /v1/models "HTTP/"
 }
 

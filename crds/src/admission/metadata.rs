@@ -50,6 +50,7 @@ pub(super) fn check(object: &mut Value) -> Vec<Fault> {
         entries(map, metadata, &mut faults);
     }
     finalizers(metadata, &mut faults);
+    owners(metadata, &mut faults);
     if faults.is_empty() {
         if let Err(error) = serde_json::from_value::<ObjectMeta>(Value::Object(metadata.clone())) {
             faults.push(Fault::new("metadata", error.to_string()));
@@ -96,7 +97,9 @@ fn entries(map: &str, metadata: &mut Map<String, Value>, faults: &mut Vec<Fault>
         if value.is_null() {
             *value = Value::from("");
         }
-        if !is_qualified(key) {
+        // The prefix of an annotation's key may have capitals, that of a label's may not.
+        let known_as = if map == "annotations" { key.to_ascii_lowercase() } else { key.clone() };
+        if !is_qualified(&known_as) {
             faults.push(Fault::new(&*field, format!("{KEY_WORDS}, not `{key}`")));
         }
         match value.as_str() {
@@ -113,12 +116,26 @@ fn entries(map: &str, metadata: &mut Map<String, Value>, faults: &mut Vec<Fault>
 }
 
 fn finalizers(metadata: &Map<String, Value>, faults: &mut Vec<Fault>) {
-    for (index, finalizer) in metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        if !finalizer.as_str().is_some_and(|text| text.contains('/') && is_qualified(text)) {
+    for (index, finalizer) in items(metadata, "finalizers") {
+        if !finalizer.as_str().is_some_and(is_qualified) {
             let message = "must be a name with a DNS prefix, like example.com/cleanup";
             faults.push(Fault::new(format!("metadata.finalizers[{index}]"), message));
         }
     }
+}
+
+fn owners(metadata: &Map<String, Value>, faults: &mut Vec<Fault>) {
+    for (index, owner) in items(metadata, "ownerReferences") {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if !owner.get(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
+                faults.push(Fault::new(format!("metadata.ownerReferences[{index}].{field}"), "is required"));
+            }
+        }
+    }
+}
+
+fn items<'a>(metadata: &'a Map<String, Value>, list: &str) -> impl Iterator<Item = (usize, &'a Value)> {
+    metadata.get(list).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
 fn not_text(value: &Value) -> String {

@@ -75,6 +75,7 @@ fn start(
         signal: Arc::clone(&signal),
         sentry,
         seen: Survey::default(),
+        calm: Survey::default(),
         on_reading,
     };
     let thread = thread::Builder::new()
@@ -95,6 +96,8 @@ struct Reader<F> {
     sentry: Sentry,
     /// What the last reading was made of.
     seen: Survey,
+    /// What was there a little ago. Only what still is so is read: a file that is truncated has its new size before its new time.
+    calm: Survey,
     on_reading: F,
 }
 
@@ -118,36 +121,60 @@ impl Drop for Watch {
 
 impl<F: FnMut(Reading)> Reader<F> {
     fn run(&mut self) {
-        let mut next = self.read();
+        let mut next = self.read_again(self.loader.survey(), self.settling());
         loop {
             let (Next::ReadAt(at) | Next::LookAt(at)) = next;
-            next = match (self.signal.wait(self.pace.quiet, at), next) {
+<<<<<<< HEAD
+            next = match (self.signal.wait(self.pace.quiet.saturating_sub(self.settling()), at), next) {
+=======
+            next = match (
+                self.signal.wait(self.pace.quiet.saturating_sub(self.settling()), at),
+                next,
+            ) {
+>>>>>>> config
                 (Wake::Stop, _) => return,
-                (Wake::Quiet, _) | (Wake::Deadline, Next::ReadAt(_)) => self.read(),
-                (Wake::Deadline, Next::LookAt(_)) => {
-                    if !self.loader.survey().equals(&self.seen) {
-                        self.signal.raise();
-                    }
-                    Next::LookAt(Instant::now() + self.pace.poll)
-                }
+                (Wake::Quiet, _) => self.read_again(self.loader.survey(), self.settling()),
+                (Wake::Deadline, Next::ReadAt(_)) => self.read(),
+                (Wake::Deadline, Next::LookAt(_)) => self.look(),
             };
         }
+    }
+
+    /// The end of the quiet window, in which the stamps stay as they are.
+    fn settling(&self) -> Duration {
+        self.pace.quiet / 5
+    }
+
+    fn read_again(&mut self, calm: Survey, after: Duration) -> Next {
+        self.calm = calm;
+        Next::ReadAt(Instant::now() + after)
+    }
+
+    fn look(&self) -> Next {
+        if !self.loader.survey().equals(&self.seen) {
+            self.signal.raise();
+        }
+        Next::LookAt(Instant::now() + self.pace.poll)
     }
 
     /// Reads everything, unless it changes meanwhile.
     fn read(&mut self) -> Next {
         let survey = self.sentry.post(&self.signal, || self.loader.survey());
+        if !survey.equals(&self.calm) {
+            return self.read_again(survey, self.pace.quiet);
+        }
         let busy = survey
             .files
             .values()
             .filter_map(|stamp| rest(stamp, self.pace.quiet))
             .max();
         if let Some(rest) = busy {
-            return Next::ReadAt(Instant::now() + rest);
+            return self.read_again(survey, rest);
         }
         let gathered = Gathered::from(&survey);
-        if self.signal.is_raised() || !self.loader.survey().equals(&survey) {
-            return Next::ReadAt(Instant::now() + self.pace.quiet);
+        let after = self.loader.survey();
+        if self.signal.is_raised() || !after.equals(&survey) {
+            return self.read_again(after, self.pace.quiet);
         }
         self.seen = survey;
         let (reading, is_new) = self.loader.absorb(&gathered);

@@ -1,5 +1,7 @@
 //! Logs on standard error: text for people, JSON for machines.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// How log lines are written.
@@ -12,7 +14,7 @@ pub enum Format {
 /// Starts logging. `filter` is in the form of `RUST_LOG`, for instance `info` or `gateway=debug`.
 pub fn start(format: Format, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(std::io::stderr().is_terminal());
     match format {
         Format::Text => subscriber.init(),
         Format::Json => subscriber.json().flatten_event(true).init(),

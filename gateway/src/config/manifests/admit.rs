@@ -2,40 +2,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crds::{
-    admission::Fault,
+    admission::{self, Admitted, Fault, Refused},
     compiler::{Resources, Submitted},
-    object::{DEFAULT_NAMESPACE, Kind, ObjectId, ObjectName},
-    prompt_template::PromptTemplate,
-    provider::Provider,
-    route::Route,
+    object::{Kind, ObjectName},
 };
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-const OWN_GROUP: &str = "routeswitch.io";
-const ACCEPTED: &str =
-    "accepted are Provider, Route and PromptTemplate of routeswitch.io/v1alpha1, and Secret, ConfigMap and List of v1";
+const OWN_GROUP: &str = "routeswitch.io/";
 
-/// A good object. Not printable: it may be a Secret.
-#[derive(Clone)]
-pub(super) enum Object {
-    Provider(Box<Provider>),
-    Route(Box<Route>),
-    PromptTemplate(Box<PromptTemplate>),
-    Secret(Box<Secret>),
-    ConfigMap(Box<ConfigMap>),
-}
-
-/// Why a document is not a good object.
-pub(super) struct Refusal {
-    /// Which object it is, when that much can be told.
-    pub(super) id: Option<ObjectId>,
-    pub(super) faults: Vec<Fault>,
-    /// Which objects it may have been meant to be, when that cannot be told.
-    pub(super) doubt: Doubt,
-}
-
-/// A set of kinds.
+/// Which kinds an object may have been meant to be that cannot be told by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Doubt {
     #[default]
@@ -45,6 +20,24 @@ pub(super) enum Doubt {
 }
 
 impl Doubt {
+    /// What a document leaves open that names no object. One of somebody else's kinds is complete in itself; one of ours may be a slip
+    /// of the pen.
+    fn about(document: &Value) -> Self {
+        let (Some(version), Some(kind)) = (document["apiVersion"].as_str(), document["kind"].as_str()) else {
+            return Self::All;
+        };
+        match kind {
+            "Provider" => Self::Kinds(vec![Kind::Provider]),
+            "Route" => Self::Kinds(vec![Kind::Route]),
+            "PromptTemplate" => Self::Kinds(vec![Kind::PromptTemplate]),
+            "Secret" => Self::Kinds(vec![Kind::Secret]),
+            "ConfigMap" => Self::Kinds(vec![Kind::ConfigMap]),
+            "List" => Self::All,
+            _ if version.starts_with(OWN_GROUP) => Self::All,
+            _ => Self::None,
+        }
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         match (&mut *self, other) {
             (Self::All, _) | (_, Self::None) => {}
@@ -62,156 +55,95 @@ impl Doubt {
     }
 }
 
-impl Object {
-    /// Files it under its name.
-    pub(super) fn put_into(self, name: ObjectName, resources: &mut Resources) {
-        match self {
-            Self::Provider(object) => {
-                resources.providers.insert(name, Submitted::WellFormed(object));
-            }
-            Self::Route(object) => {
-                resources.routes.insert(name, Submitted::WellFormed(object));
-            }
-            Self::PromptTemplate(object) => {
-                resources.prompt_templates.insert(name, Submitted::WellFormed(object));
-            }
-            Self::Secret(object) => {
-                resources.secrets.insert(name, *object);
-            }
-            Self::ConfigMap(object) => {
-                resources.config_maps.insert(name, *object);
-            }
+/// Reads `document` as the API server would.
+pub(super) fn admit(document: &Value) -> Result<Admitted, Box<(Refused, Doubt)>> {
+    admission::admit(document).map_err(|mut refused| {
+        if document["kind"] == "Secret" {
+            redact(document, &mut refused.faults);
         }
-    }
-}
-
-/// Reads `document` as the API server would. Without a namespace it is in `default`.
-pub(super) fn admit(mut document: Value) -> Result<(ObjectId, Object), Refusal> {
-    let kind = identify(&document)?;
-    if let Some(Value::Object(metadata)) = document.get_mut("metadata")
-        && metadata.get("namespace").is_none_or(Value::is_null)
-    {
-        metadata.insert("namespace".to_owned(), json!(DEFAULT_NAMESPACE));
-    }
-    judge(kind, &document).map_err(|(id, faults)| {
-        let faults = if kind == Kind::Secret {
-            redact(&document, faults)
-        } else {
-            faults
-        };
-        let doubt = if id.is_some() {
+        let doubt = if refused.id.is_some() {
             Doubt::None
         } else {
-            Doubt::Kinds(vec![kind])
+            Doubt::about(document)
         };
-        Refusal { id, faults, doubt }
+        Box::new((refused, doubt))
     })
 }
 
-/// The kind of `document`, if it is one of ours.
-fn identify(document: &Value) -> Result<Kind, Refusal> {
-    let refuse = |field: &str, message: String, doubt| {
-        let faults = vec![Fault {
-            field: field.to_owned(),
-            message,
-        }];
-        Err(Refusal {
-            id: None,
-            faults,
-            doubt,
-        })
+/// A good object that is refused for what the file says around it, for instance a key that is given twice.
+pub(super) fn refuse(object: &Admitted, faults: Vec<Fault>) -> Refused {
+    let allowed_namespaces = match object {
+        Admitted::Provider(object) => Some(object.spec.allowed_namespaces.clone()),
+        Admitted::Route(object) => Some(object.spec.allowed_namespaces.clone()),
+        Admitted::PromptTemplate(_) | Admitted::Secret(_) | Admitted::ConfigMap(_) => None,
     };
-    if !document.is_object() {
-        return refuse("", format!("not an object; {ACCEPTED}"), Doubt::All);
+    Refused {
+        id: Some(object.id()),
+        faults,
+        allowed_namespaces,
     }
-    let (Some(version), Some(kind)) = (document["apiVersion"].as_str(), document["kind"].as_str()) else {
-        let missing = if document["apiVersion"].is_string() {
-            "kind"
-        } else {
-            "apiVersion"
-        };
-        return refuse(missing, format!("must be given as text; {ACCEPTED}"), Doubt::All);
-    };
-    match (version, kind) {
-        ("routeswitch.io/v1alpha1", "Provider") => Ok(Kind::Provider),
-        ("routeswitch.io/v1alpha1", "Route") => Ok(Kind::Route),
-        ("routeswitch.io/v1alpha1", "PromptTemplate") => Ok(Kind::PromptTemplate),
-        ("v1", "Secret") => Ok(Kind::Secret),
-        ("v1", "ConfigMap") => Ok(Kind::ConfigMap),
-        ("v1", "List") => refuse("items", "must be a list of objects".to_owned(), Doubt::All),
-        _ => {
-            // An object of somebody else is complete in itself; one of ours may be a slip of the pen.
-            let is_ours = version.split('/').next() == Some(OWN_GROUP);
-            let doubt = if is_ours { Doubt::All } else { Doubt::None };
-            refuse(
-                "kind",
-                format!("{} of {} is not read here; {ACCEPTED}", short(kind), short(version)),
-                doubt,
-            )
+}
+
+/// Files a good object under its name.
+pub(super) fn put(object: Admitted, name: ObjectName, resources: &mut Resources) {
+    match object {
+        Admitted::Provider(object) => {
+            resources.providers.insert(name, Submitted::WellFormed(object));
+        }
+        Admitted::Route(object) => {
+            resources.routes.insert(name, Submitted::WellFormed(object));
+        }
+        Admitted::PromptTemplate(object) => {
+            resources.prompt_templates.insert(name, Submitted::WellFormed(object));
+        }
+        Admitted::Secret(object) => {
+            resources.secrets.insert(name, *object);
+        }
+        Admitted::ConfigMap(object) => {
+            resources.config_maps.insert(name, *object);
         }
     }
 }
 
-fn short(text: &str) -> String {
-    format!("`{}`", text.chars().take(64).collect::<String>())
-}
-
-/// Stands in for what crds will offer.
-fn judge(kind: Kind, document: &Value) -> Result<(ObjectId, Object), (Option<ObjectId>, Vec<Fault>)> {
-    fn read<K: serde::de::DeserializeOwned>(document: &Value) -> Result<Box<K>, Vec<Fault>> {
-        K::deserialize(document).map(Box::new).map_err(|error| {
-            vec![Fault {
-                field: "spec".into(),
-                message: error.to_string(),
-            }]
-        })
-    }
-    let Some(name) = document["metadata"]["name"].as_str() else {
-        return Err((
-            None,
-            vec![Fault {
-                field: "metadata.name".into(),
-                message: "is required".into(),
-            }],
-        ));
-    };
-    let namespace = document["metadata"]["namespace"].as_str().unwrap_or(DEFAULT_NAMESPACE);
-    let id = ObjectId {
-        kind,
-        name: ObjectName::new(namespace, name),
-    };
-    let object = match kind {
-        Kind::Provider => read(document).map(Object::Provider),
-        Kind::Route => read(document).map(Object::Route),
-        Kind::PromptTemplate => read(document).map(Object::PromptTemplate),
-        Kind::Secret => read(document).map(Object::Secret),
-        Kind::ConfigMap => read(document).map(Object::ConfigMap),
-    };
-    match object {
-        Ok(object) => Ok((id, object)),
-        Err(faults) => Err((Some(id), faults)),
+/// Files a refused object: of one of ours the compiler keeps what it made of it; a Secret or `ConfigMap` is what it was when it was good.
+pub(super) fn put_refused(
+    refused: Refused,
+    last_good: Option<Admitted>,
+    (kind, name): (Kind, ObjectName),
+    resources: &mut Resources,
+) {
+    match kind {
+        Kind::Provider => {
+            resources.providers.insert(name, refused.submitted());
+        }
+        Kind::Route => {
+            resources.routes.insert(name, refused.submitted());
+        }
+        Kind::PromptTemplate => {
+            resources.prompt_templates.insert(name, refused.submitted());
+        }
+        Kind::Secret | Kind::ConfigMap => {
+            if let Some(object) = last_good {
+                put(object, name, resources);
+            }
+        }
     }
 }
 
-/// Faults of a Secret, none of which repeats what the Secret holds.
-fn redact(secret: &Value, faults: Vec<Fault>) -> Vec<Fault> {
+/// Takes out of `faults` whatever repeats what the Secret holds.
+fn redact(secret: &Value, faults: &mut [Fault]) {
     let mut held = Vec::new();
     for part in ["data", "stringData"] {
         collect(&secret[part], &mut held);
     }
-    let leaks = |message: &str| {
-        held.iter()
-            .any(|value| !value.is_empty() && message.contains(value.as_str()))
-    };
-    let mend = |fault: Fault| {
-        let message = if leaks(&fault.message) {
-            "is not valid for a Secret".to_owned()
-        } else {
-            fault.message
-        };
-        Fault { message, ..fault }
-    };
-    faults.into_iter().map(mend).collect()
+    for fault in faults {
+        if held
+            .iter()
+            .any(|value| !value.is_empty() && fault.message.contains(value.as_str()))
+        {
+            "is not valid for a Secret".clone_into(&mut fault.message);
+        }
+    }
 }
 
 /// All texts within `value`, as they stand and as base64 has them.

@@ -88,7 +88,7 @@ impl Content {
             Ok(text) => Self::Text { text, digest },
             Err(error) => {
                 let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+                let line = 1 + memchr::memchr_iter(b'\n', good).count();
                 Self::Unreadable {
                     line: u32::try_from(line).ok(),
                     message: "not UTF-8 text".to_owned(),

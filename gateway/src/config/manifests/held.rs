@@ -10,14 +10,13 @@ use std::{
 };
 
 use crds::{
-    admission::Fault,
-    compiler::{Resources, Submitted},
+    admission::{Admitted, Refused},
+    compiler::Resources,
     object::{Kind, ObjectId, ObjectName},
 };
 
 use super::{
-    FileFault, Reading, Source,
-    admit::Object,
+    FileFault, Reading, Source, admit,
     gather::{Digest, Gathered},
     parse::{Found, Parsed},
 };
@@ -49,9 +48,9 @@ struct Entry {
 
 #[derive(Clone)]
 enum Verdict {
-    Good(Object),
+    Good(Admitted),
     /// Refused, with what it was when it was good.
-    Bad(Vec<Fault>, Option<Object>),
+    Bad(Refused, Option<Admitted>),
 }
 
 /// What there is to say of one pass.
@@ -137,7 +136,7 @@ impl Held {
         };
         let verdict = match &found.verdict {
             Ok(object) => Verdict::Good(object.clone()),
-            Err(faults) => Verdict::Bad(faults.clone(), self.objects.get(&found.id).and_then(Entry::last_good)),
+            Err(refused) => Verdict::Bad(refused.clone(), self.objects.get(&found.id).and_then(Entry::last_good)),
         };
         Entry {
             source,
@@ -193,31 +192,17 @@ impl Held {
 }
 
 impl Entry {
-    fn last_good(&self) -> Option<Object> {
+    fn last_good(&self) -> Option<Admitted> {
         match &self.verdict {
             Verdict::Good(object) => Some(object.clone()),
             Verdict::Bad(_, last_good) => last_good.clone(),
         }
     }
 
-    /// A refused Secret or `ConfigMap` is what it was; of a refused object of ours the compiler keeps what it made of it.
     fn put_into(self, kind: Kind, name: ObjectName, resources: &mut Resources) {
-        match (self.verdict, kind) {
-            (Verdict::Good(object), _) => object.put_into(name, resources),
-            (Verdict::Bad(faults, _), Kind::Provider) => {
-                resources.providers.insert(name, Submitted::Malformed(faults));
-            }
-            (Verdict::Bad(faults, _), Kind::Route) => {
-                resources.routes.insert(name, Submitted::Malformed(faults));
-            }
-            (Verdict::Bad(faults, _), Kind::PromptTemplate) => {
-                resources.prompt_templates.insert(name, Submitted::Malformed(faults));
-            }
-            (Verdict::Bad(_, last_good), Kind::Secret | Kind::ConfigMap) => {
-                if let Some(object) = last_good {
-                    object.put_into(name, resources);
-                }
-            }
+        match self.verdict {
+            Verdict::Good(object) => admit::put(object, name, resources),
+            Verdict::Bad(refused, last_good) => admit::put_refused(refused, last_good, (kind, name), resources),
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use crds::{admission::Fault, object::ObjectId};
+use crds::{
+    admission::{Admitted, Fault, Refused},
+    object::ObjectId,
+};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     FileFault,
-    admit::{self, Doubt, Object, Refusal},
+    admit::{self, Doubt},
     gather::{Content, Digest},
     yaml::{self, Document, Flaw, Lines},
 };
@@ -27,7 +30,7 @@ pub(super) struct Parsed {
 pub(super) struct Found {
     pub(super) id: ObjectId,
     pub(super) line: u32,
-    pub(super) verdict: Result<Object, Vec<Fault>>,
+    pub(super) verdict: Result<Admitted, Refused>,
     /// Of the content.
     pub(super) digest: Digest,
 }
@@ -92,7 +95,7 @@ impl Parsed {
                 line,
                 prefix: &prefix,
             };
-            let object = self.take_object(&place, value, place.claim(&mut flaws));
+            let object = self.take_object(&place, &value, place.claim(&mut flaws));
             let warned = place.claim(&mut warnings).into_iter();
             self.warnings
                 .extend(warned.map(|flaw| place.fault(object.clone(), flaw.field, Some(flaw.line), flaw.message)));
@@ -111,37 +114,27 @@ impl Parsed {
     }
 
     /// Notes one object; its name, if it has one.
-    fn take_object(&mut self, place: &Place<'_>, value: Value, flaws: Vec<Flaw>) -> Option<ObjectId> {
-        let digest = Sha256::digest(value.to_string()).into();
+    fn take_object(&mut self, place: &Place<'_>, value: &Value, flaws: Vec<Flaw>) -> Option<ObjectId> {
         let (id, verdict) = match admit::admit(value) {
-            Ok((id, object)) => (Some(id), Ok(object)),
-            Err(Refusal { id, faults, doubt }) => {
+            Ok(object) => (Some(object.id()), Ok(object)),
+            Err(refusal) => {
+                let (refused, doubt) = *refusal;
                 self.doubt.add(doubt);
-                (id, Err(faults))
+                (refused.id.clone(), Err(refused))
             }
         };
-        let mut refused: Vec<Fault> = Vec::new();
-        for Flaw { field, line, message } in flaws {
+        for fault in verdict.as_ref().err().into_iter().flat_map(|refused| &refused.faults) {
+            let line = place.lines.find(&join(place.prefix, &fault.field));
             self.faults
-                .push(place.fault(id.clone(), field.clone(), Some(line), message.clone()));
-            refused.push(Fault { field, message });
+                .push(place.fault(id.clone(), fault.field.clone(), line, fault.message.clone()));
         }
-        let verdict = verdict.and_then(|object| {
-            if refused.is_empty() {
-                Ok(object)
-            } else {
-                Err(Vec::new())
-            }
-        });
-        let verdict = verdict.map_err(|faults| {
-            self.faults.extend(faults.iter().map(|fault| {
-                let line = place.lines.find(&join(place.prefix, &fault.field));
-                place.fault(id.clone(), fault.field.clone(), line, fault.message.clone())
-            }));
-            refused.extend(faults);
-            refused
-        });
+        for flaw in &flaws {
+            self.faults
+                .push(place.fault(id.clone(), flaw.field.clone(), Some(flaw.line), flaw.message.clone()));
+        }
+        let verdict = with_flaws(verdict, flaws);
         let line = place.lines.find(place.prefix).unwrap_or(place.line);
+        let digest = Sha256::digest(value.to_string()).into();
         self.objects.extend(id.clone().map(|id| Found {
             id,
             line,
@@ -150,6 +143,25 @@ impl Parsed {
         }));
         id
     }
+}
+
+/// A verdict that knows what the file itself has wrong.
+fn with_flaws(verdict: Result<Admitted, Refused>, flaws: Vec<Flaw>) -> Result<Admitted, Refused> {
+    if flaws.is_empty() {
+        return verdict;
+    }
+    let mut refused = match verdict {
+        Ok(object) => admit::refuse(&object, Vec::new()),
+        Err(refused) => refused,
+    };
+    refused.faults.extend(flaws.into_iter().map(
+        |Flaw {
+             field,
+             line: _,
+             message,
+         }| Fault { field, message },
+    ));
+    Err(refused)
 }
 
 impl Place<'_> {

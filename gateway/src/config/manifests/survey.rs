@@ -117,12 +117,11 @@ impl Survey {
             Ok(metadata) if metadata.is_file() && is_manifest(&path) => {
                 self.files.insert(path, Stamp::of(&metadata));
             }
-            Ok(_) => {}
             Err(error) if !is_link && error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if is_manifest(&path) => {
                 self.unreadable.insert(path, error.to_string());
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
 

@@ -73,7 +73,7 @@ pub(in crate::config) fn id(kind: Kind, name: &str) -> ObjectId {
 pub(in crate::config) fn routes(reading: &Reading) -> Vec<(String, String)> {
     let model = |route: &Submitted<crds::route::Route>| match route {
         Submitted::WellFormed(route) => route.spec.model.clone(),
-        Submitted::Malformed(_) => "!".to_owned(),
+        _ => "!".to_owned(),
     };
     reading
         .resources
@@ -137,7 +137,7 @@ fn all_kinds_are_read_from_several_documents_and_lists() {
         reading.sources[&id(Kind::PromptTemplate, "t")],
         Source {
             file: fixture.path("many.yaml"),
-            line: 20
+            line: 19
         }
     );
     assert_eq!(reading.sources[&id(Kind::Provider, "p")].line, 8);
@@ -195,19 +195,22 @@ fn faults_name_the_line_of_the_field() {
         .find(|fault| fault.field == "kind")
         .unwrap()
         .to_string();
+    assert!(message.contains("r.yaml:24: kind: "), "{message}");
     assert!(
-        message.contains("r.yaml:24: kind: `Deployment` of `apps/v1` is not read here"),
+        message.contains("Provider, Route or PromptTemplate") && message.contains("Deployment"),
         "{message}"
     );
-    assert!(message.contains("Provider, Route and PromptTemplate"), "{message}");
 }
 
 #[test]
 fn lines_within_a_list_are_those_of_the_item() {
-    let item = route("b", "{}")
-        .lines()
-        .map(|line| format!("  {line}\n"))
-        .collect::<String>();
+<<<<<<< HEAD
+    let item = format!("  {}", route("b", "{}").replace('
+', "
+  "));
+=======
+    let item = format!("  {}", route("b", "{}").replace('\n', "\n  "));
+>>>>>>> config
     let text = format!("apiVersion: v1\nkind: List\nitems:\n-{}", &item[1..]);
     let mut fixture = Fixture::with(&[("l.yaml", &text)]);
     let reading = fixture.read();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use self::build::Builder;
 
 mod build;
+mod frame;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::HashMap};
 use saphyr_parser::{Event, ScalarStyle, Tag};
 use serde_json::{Map, Value};
 
-use super::{Document, Flaw, Lines, Unparsable};
+use super::{
+    Document, Flaw, Lines, Unparsable,
+    frame::{self, Frame, Holder, Key, Weight},
+};
 use crate::config::manifests::scalar::{self, Plain};
 
 /// Nested mappings and lists. The API server's own objects stay far below.
@@ -31,43 +34,9 @@ pub(super) struct Builder {
     copied_bytes: usize,
 }
 
-/// A mapping or a list that is not complete.
-struct Frame {
-    holder: Holder,
-    line: u32,
-    anchor: usize,
-    /// What it weighs so far, for whoever copies it.
-    weight: Weight,
-    /// Length of the path of the frame itself.
-    path: usize,
-}
-
-enum Holder {
-    List(Vec<Value>),
-    Mapping {
-        entries: Map<String, Value>,
-        /// The key whose value comes next.
-        key: Option<Key>,
-        /// What `<<` brings; explicit keys win, then earlier ones.
-        merged: Vec<Map<String, Value>>,
-    },
-}
-
-enum Key {
-    Field(String),
-    Repeated,
-    Merge,
-}
-
 struct Anchored {
     value: Value,
     weight: Weight,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Weight {
-    nodes: usize,
-    bytes: usize,
 }
 
 impl Builder {
@@ -166,7 +135,7 @@ impl Builder {
             ..
         }) = self.frames.last()
         {
-            self.path.push_str(&format!("[{}]", items.len()));
+            frame::step_into_item(&mut self.path, items.len());
             self.lines.insert(&self.path, line);
         }
         line
@@ -252,7 +221,7 @@ impl Builder {
                 Some(Key::Field(key)) => {
                     entries.insert(key, value);
                 }
-                Some(Key::Merge) => merge_failed = !merge(merged, value),
+                Some(Key::Merge) => merge_failed = !frame::merge(merged, value),
                 Some(Key::Repeated) | None => {}
             },
         }
@@ -290,10 +259,7 @@ impl Builder {
             if let Some(frame) = self.frames.last_mut() {
                 frame.weight.bytes += name.len();
             }
-            if !self.path.is_empty() {
-                self.path.push('.');
-            }
-            self.path.push_str(name);
+            frame::step_into(&mut self.path, name);
             self.lines.insert(&self.path, line);
         }
         let Some(Frame {
@@ -390,19 +356,4 @@ impl Builder {
         }
         Ok(())
     }
-}
-
-/// Whether `value` is something that `<<` can bring.
-fn merge(merged: &mut Vec<Map<String, Value>>, value: Value) -> bool {
-    match value {
-        Value::Object(map) => merged.push(map),
-        Value::Array(items) => {
-            for item in items {
-                let Value::Object(map) = item else { return false };
-                merged.push(map);
-            }
-        }
-        _ => return false,
-    }
-    true
 }

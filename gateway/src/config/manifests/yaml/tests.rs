@@ -84,7 +84,7 @@ fn a_billion_laughs_is_refused_in_no_time() {
     let mut text = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
     for level in 1..12 {
         let items = vec![format!("*a{}", level - 1); 9].join(", ");
-        text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+        text = format!("{text}a{level}: &a{level} [{items}]\n");
     }
     let Err(error) = read(&text) else { panic!("it was read") };
     assert!(error.message.contains("aliases"), "{error:?}");
