@@ -13,13 +13,14 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use crate::{config::resolved::Config, routing::exchange::Ledger};
+use crate::{capture::Queue, config::resolved::Config, telemetry::metrics::Metrics};
 
 /// One gateway.
 pub struct App {
     /// What new requests run on.
     pub config: ArcSwap<Config>,
-    pub ledger: Arc<Ledger>,
+    pub queue: Arc<Queue>,
+    pub metrics: Arc<Metrics>,
     pub ids: GenerationIds,
     /// What is wrong with the manifests, for `/status`.
     pub faults: ArcSwap<Vec<ConfigFault>>,

@@ -176,10 +176,10 @@ pub(super) async fn serve(
 fn build(reload: &Reload, data: PathBuf, listen: SocketAddr) -> Result<App, Error> {
     let settings = capture::Settings::new(data.clone(), || Timestamp::now().as_microsecond());
     let queue = Queue::open(settings).map_err(|source| Error::Stores { directory: data.clone(), source })?;
-    let ledger = Ledger { queue, metrics: Metrics::new()?, ending: AtomicBool::new(false) };
     Ok(App {
         config: ArcSwap::new(reload.config()),
-        ledger: Arc::new(ledger),
+        queue: Arc::new(queue),
+        metrics: Arc::new(Metrics::new()?),
         ids: GenerationIds::new(0, rand::random(), unix_millis),
         faults: ArcSwap::default(),
         ready: AtomicBool::new(false),
@@ -196,11 +196,16 @@ fn start_traffic(
     grace: Duration,
 ) -> Result<Traffic, Error> {
     let tls = client::tls().map_err(Error::Certificates)?;
-    let worker = Arc::new(Worker { app: Arc::clone(app), clients: Arc::new(Clients::new(tls)) });
+    let ledger = Arc::new(Ledger {
+        queue: Arc::clone(&app.queue),
+        metrics: Arc::clone(&app.metrics),
+        ending: AtomicBool::new(false),
+    });
+    let clients = Arc::new(Clients::new(tls));
+    let worker = Arc::new(Worker { app: Arc::clone(app), ledger: Arc::clone(&ledger), clients });
     let stopped = stopped.clone();
     let ending = server::Ending { grace, seed: rand::random() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
-    let ledger = Arc::clone(&app.ledger);
     let run = move || {
         runtime.block_on(async {
             match TcpListener::from_std(listener) {
@@ -222,7 +227,7 @@ fn join(traffic: Vec<Traffic>, app: &App) {
             tracing::error!("a traffic thread had failed");
         }
     }
-    app.ledger.queue.close();
+    app.queue.close();
 }
 
 /// As [`listen_on`], and refuses an address that another program, or another gateway, listens on.

@@ -48,7 +48,7 @@ impl Reload {
             tracing::warn!("{}:{}: {}", warning.file.display(), warning.line.unwrap_or(1), warning.message);
         }
         app.faults.store(Arc::new(self.faults.clone()));
-        app.ledger.metrics.config_faults.set(i64::try_from(self.faults.len()).unwrap_or(i64::MAX));
+        app.metrics.config_faults.set(i64::try_from(self.faults.len()).unwrap_or(i64::MAX));
         let Snapshot { revision, providers, routes, prompts, keys, .. } = &self.config.snapshot;
         tracing::info!(
             snapshot = %revision, providers = providers.len(), routes = routes.len(), prompts = prompts.len(), keys = keys.len(),
@@ -67,7 +67,7 @@ impl Reload {
         if compiled.snapshot.revision != self.config.snapshot.revision {
             self.config = Arc::new(Config::resolve(compiled.snapshot, Some(&self.config)));
             app.config.store(Arc::clone(&self.config));
-            app.ledger.metrics.config_reloads.inc();
+            app.metrics.config_reloads.inc();
         }
         self.report(app);
     }

@@ -36,7 +36,7 @@ async fn answer(worker: &Worker, parts: &request::Parts) -> Result<SystemAnalyti
     let caller = authorize(&worker.app.config.load(), &parts.headers, remote, Role::Viewer)?;
     let mut query = read(parts.uri.query(), Timestamp::now())?;
     query.namespace = caller.confined_to().map(Into::into);
-    worker.app.ledger.queue.flush().await;
+    worker.app.queue.flush().await;
     ask(worker, move |analytics| analytics.system(&query)).await
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn ask<T: Send + 'static>(
     worker: &Worker,
     question: impl FnOnce(&Analytics) -> Result<T, analytics::Error> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let analytics = worker.app.ledger.queue.analytics();
+    let analytics = worker.app.queue.analytics();
     let answer = tokio::task::spawn_blocking(move || question(&analytics)).await;
     match answer {
         Ok(Ok(answer)) => Ok(answer),

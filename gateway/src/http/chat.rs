@@ -77,7 +77,7 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         snapshot_revision: Arc::clone(&config.revision),
         begun,
     };
-    let exchange = Exchange::begin(Arc::clone(&worker.app.ledger), opening);
+    let exchange = Exchange::begin(Arc::clone(&worker.ledger), opening);
     let mut chat = Chat { worker, contract, config, exchange };
     let body = match read_body(body, &parts.headers).await {
         Ok(body) => body,

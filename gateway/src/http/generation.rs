@@ -32,7 +32,7 @@ async fn find(worker: &Worker, parts: &http::request::Parts) -> Result<Generatio
     let id = parameters.get("id").ok_or_else(|| ApiError::invalid("id", "Missing required parameter: 'id'."))?.to_owned();
     let unknown = ApiError::not_found(&format!("There is no generation `{}`.", id.chars().take(64).collect::<String>()));
     // What was recorded before this call must be in the store when it is asked.
-    worker.app.ledger.queue.flush().await;
+    worker.app.queue.flush().await;
     let found = ask(worker, move |analytics| analytics.generation(&id)).await?;
     found.filter(|generation| may_see(&caller, generation)).ok_or(unknown)
 }

@@ -17,7 +17,7 @@ pub(super) async fn health() -> Response {
 
 /// Whether what is captured is stored. A store that fails stops capture, not traffic: the status stays 200.
 pub(super) async fn storage(State(worker): State<Arc<Worker>>) -> Response {
-    let health = worker.app.ledger.queue.health();
+    let health = worker.app.queue.health();
     let word = |failed: bool| if failed { "unavailable" } else { "ok" };
     let (dataset, analytics) = (health.examples.failure.is_some(), health.analytics.failure.is_some());
     let status = if dataset || analytics { "degraded" } else { "ok" };

@@ -16,11 +16,12 @@ use super::{
     error::{ApiError, Contract},
     generation, health, models, status,
 };
-use crate::{app::App, providers::client::Clients};
+use crate::{app::App, providers::client::Clients, routing::exchange::Ledger};
 
 /// One traffic thread's share of the gateway.
 pub struct Worker {
     pub app: Arc<App>,
+    pub ledger: Arc<Ledger>,
     pub clients: Arc<Clients>,
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn status(State(worker): State<Arc<Worker>>, request: Request<B
 }
 
 fn in_the_open(app: &App, config: &Config) -> Value {
-    let queue = &app.ledger.queue;
+    let queue = &app.queue;
     let health = queue.health();
     let dropped = queue.dropped();
     let is_stored = health.examples.failure.is_none() && health.analytics.failure.is_none();

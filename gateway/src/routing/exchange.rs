@@ -21,11 +21,11 @@ use crate::{
     telemetry::metrics::{Metrics, RouteMetrics},
 };
 
-/// Where records go.
+/// Where the records of one traffic thread go.
 pub struct Ledger {
-    pub queue: Queue,
-    pub metrics: Metrics,
-    /// The process ends now: what is dropped was cut by us, not left by its client.
+    pub queue: Arc<Queue>,
+    pub metrics: Arc<Metrics>,
+    /// The thread ends now: what is dropped was cut by us, not left by its client.
     pub ending: AtomicBool,
 }
 

@@ -126,6 +126,7 @@ pub(crate) fn answer(seed: u64, ask: &Ask, behaviour: &Behaviour) -> Result<Vec<
             let mut random = Random::of(seed, &[ask.conversation, choice as u64]);
             let (mut pieces, mut end) = content(ask, behaviour, &mut random)?;
             if let Some(limit) = ask.limit
+                && !behaviour.echo
                 && shorten(&mut pieces, limit)
             {
                 end = End::Length;
@@ -144,7 +145,10 @@ fn content(ask: &Ask, behaviour: &Behaviour, random: &mut Random) -> Result<(Vec
     let mut pieces = split(&Part::Reasoning, &reasoning);
     let calls = calls(ask, behaviour);
     if calls.is_empty() {
-        let text = stopped(text(ask, behaviour, random)?, &ask.stop);
+        let mut text = text(ask, behaviour, random)?;
+        if !behaviour.echo {
+            text = stopped(text, &ask.stop);
+        }
         pieces.extend(split(&Part::Text, &text));
         return Ok((pieces, End::Stop));
     }
@@ -165,10 +169,11 @@ fn content(ask: &Ask, behaviour: &Behaviour, random: &mut Random) -> Result<(Vec
 }
 
 /// The tools that are called: those that the choice names or demands, those that the behaviour demands until their results are
-/// there, or those that the user's text names.
+/// there, or those that the user's text names. An echo calls none, as it is neither stopped nor cut.
 fn calls<'a>(ask: &'a Ask, behaviour: &Behaviour) -> Vec<&'a Tool> {
     let wished = behaviour.tool_calls.unwrap_or(1);
     let mut called: Vec<&Tool> = match &ask.tool_choice {
+        _ if behaviour.echo => Vec::new(),
         ToolChoice::None => Vec::new(),
         ToolChoice::Named(name) => ask.tools.iter().filter(|tool| tool.name == *name).collect(),
         ToolChoice::Required => ask.tools.iter().cycle().take(wished).collect(),

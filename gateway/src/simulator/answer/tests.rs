@@ -172,3 +172,19 @@ fn json_results_and_images_are_answered_to() {
         "hi"
     );
 }
+
+#[test]
+fn an_echo_is_whole_whatever_the_request_asks() {
+    let ask = Ask {
+        echo: "the request as it came".to_owned(),
+        stop: vec!["request".to_owned()],
+        limit: Some(1),
+        tool_choice: ToolChoice::Required,
+        ..ask()
+    };
+    let echo = Behaviour {
+        echo: true,
+        ..Behaviour::default()
+    };
+    assert_eq!(text(&ask, &echo), ask.echo);
+}
