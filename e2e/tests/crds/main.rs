@@ -40,8 +40,10 @@ fn kubectl(arguments: &[&str]) -> anyhow::Result<Output> {
 }
 
 fn run(arguments: &[&str]) -> anyhow::Result<Output> {
-    if std::env::var_os("KUBECONFIG").is_none() {
-        bail!("there is no cluster: run this suite with e2e/test crds, or by `e2e/cluster up control` and `e2e/cluster run cargo test ...`");
+    let (cluster, config) = (std::env::var_os("CLUSTER_DIR"), std::env::var_os("KUBECONFIG"));
+    // Any other cluster is somebody's.
+    if config.is_none() || config.map(PathBuf::from) != cluster.map(|cluster| Path::new(&cluster).join("admin.kubeconfig")) {
+        bail!("this is not inside a cluster of e2e/cluster: run this suite with e2e/test crds, or by `e2e/cluster up control` and `e2e/cluster run cargo test ...`");
     }
     Command::new("kubectl").args(arguments).current_dir(root()).output().context("failed to run kubectl")
 }
@@ -116,7 +118,7 @@ fn invalid_manifests_are_refused_by_the_api_server_and_by_serve_in_words_that_na
 /// What follows the name of a file in the output, up to the next.
 fn refusal_of<'a>(said: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = said.split_once(&format!("e2e/manifests/invalid/{name}\""))?;
-    Some(rest.split(['\n']).next().unwrap_or_default().split("e2e/manifests/invalid/").next().unwrap_or_default())
+    Some(rest.lines().next().unwrap_or_default().split("e2e/manifests/invalid/").next().unwrap_or_default())
 }
 
 /// Of what `serve` says, that which the API server must say too: the name of the field, or else the words of a rule.

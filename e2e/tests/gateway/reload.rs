@@ -211,7 +211,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("headers: {x-edit: '1'}", "headers: {x y: z}", "headers"),
     ("headers: {x-edit: '1'}", "headers: {X-a: z, x-A: z}", "headers"),
     ("headers: {x-edit: '1'}", "headers: [x-edit]", "headers"),
-    ("headers: {x-edit: '1'}", "headers: {x-edit: '1'", "line"),
+    ("headers: {x-edit: '1'}", "headers: {x-edit: '1'", "not valid YAML"),
     ("inputMicroUsdPerMTok: 100", "inputMicroUsdPerMTok: -1", "inputMicroUsdPerMTok"),
     ("inputMicroUsdPerMTok: 100", "inputMicroUsdPerMTok: 0.5", "inputMicroUsdPerMTok"),
     ("inputMicroUsdPerMTok: 100", "inputMicroUsdPerMTok: a lot", "inputMicroUsdPerMTok"),
