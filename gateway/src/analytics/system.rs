@@ -26,7 +26,7 @@ pub struct Query {
     /// Requests that have all of these in common are one row. Empty: all requests are.
     pub group_by: Vec<Dimension>,
     pub granularity: Granularity,
-    /// Only requests to Routes of this namespace.
+    /// Only requests to Routes of this namespace, and those of its keys.
     pub namespace: Option<Box<str>>,
     /// Only requests of this key (`namespace/name`).
     pub key: Option<Box<str>>,
@@ -254,8 +254,9 @@ fn sql(dimensions: &[Dimension], query: &Query) -> (String, Vec<Value>) {
     let mut parameters = vec![timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)];
     let mut only = String::new();
     if let Some(namespace) = &query.namespace {
-        only.push_str(" AND starts_with(route, ?)");
-        parameters.push(Value::Text(format!("{namespace}/")));
+        // A request that named no Route belongs to the namespace of its key.
+        only.push_str(" AND (starts_with(route, ?) OR starts_with(key, ?))");
+        parameters.extend([(); 2].map(|()| Value::Text(format!("{namespace}/"))));
     }
     if let Some(key) = &query.key {
         only.push_str(" AND key = ?");
