@@ -4,6 +4,7 @@
 //! over windows of a fixed number of requests; a figure is the median over the rounds, and its ratio to the control the median
 //! of the ratios within the rounds, so that a machine that is slow for a while slows both sides of a ratio.
 
+mod bookkeeping;
 mod dress;
 mod lanes;
 mod options;

@@ -1,5 +1,6 @@
 //! What a process has cost so far: processor time, waits and memory, as the kernel counts them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,10 +13,10 @@ const TICK: Duration = Duration::from_millis(10);
 const STAT_ERROR: Duration = Duration::from_millis(40);
 
 /// Clocks of a process at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clocks {
-    /// Time on a processor of the threads that are alive, to the nanosecond.
-    threads: Duration,
+    /// Time on a processor of the threads that are alive, to the nanosecond, summed by the threads' names.
+    threads: BTreeMap<String, Duration>,
     /// Time that they were ready to run and did not, because something else had the core.
     waited: Duration,
     /// User and system time of the whole process, ended threads included, in ticks of 10 ms.
@@ -23,10 +24,12 @@ pub struct Clocks {
 }
 
 /// What a process used between two moments.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Used {
     /// Of all threads.
     pub processor: Duration,
+    /// Of the threads that are alive, by name.
+    pub by_thread: BTreeMap<String, Duration>,
     pub waited: Duration,
     /// The same as `processor` by the coarse clock: a cross-check.
     pub by_stat: Duration,
@@ -34,14 +37,15 @@ pub struct Used {
 
 impl Clocks {
     pub fn of(pid: u32) -> anyhow::Result<Self> {
-        let (mut threads, mut waited) = (Duration::ZERO, Duration::ZERO);
+        let (mut threads, mut waited) = (BTreeMap::new(), Duration::ZERO);
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?;
         for task in tasks.filter_map(Result::ok) {
             // A thread may end between the listing and the reading.
             let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
             let mut fields = text.split_ascii_whitespace().map_while(|field| field.parse().ok());
             let (Some(on), Some(off)) = (fields.next(), fields.next()) else { continue };
-            threads += Duration::from_nanos(on);
+            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            *threads.entry(family(&name)).or_default() += Duration::from_nanos(on);
             waited += Duration::from_nanos(off);
         }
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
@@ -51,12 +55,22 @@ impl Clocks {
 
     /// What was used since `before`. Threads that ended in between are missing from the fine clock; where the coarse one
     /// shows that there were some, it is believed.
-    pub fn since(self, before: Self) -> Used {
-        let fine = self.threads.saturating_sub(before.threads);
+    pub fn since(&self, before: &Self) -> Used {
+        let spent = |(name, now): (&String, &Duration)| {
+            let then = before.threads.get(name).copied().unwrap_or_default();
+            (name.clone(), now.saturating_sub(then))
+        };
+        let by_thread: BTreeMap<String, Duration> = self.threads.iter().map(spent).collect();
+        let fine = by_thread.values().sum();
         let by_stat = self.process.saturating_sub(before.process);
         let processor = if by_stat > fine + STAT_ERROR { by_stat } else { fine };
-        Used { processor, waited: self.waited.saturating_sub(before.waited), by_stat }
+        Used { processor, by_thread, waited: self.waited.saturating_sub(before.waited), by_stat }
     }
+}
+
+/// A thread's name without its number, so that the threads of a pool are one.
+fn family(name: &str) -> String {
+    name.trim().trim_end_matches(|end: char| end.is_ascii_digit() || end == '-').to_owned()
 }
 
 /// utime + stime: fields 14 and 15, counted behind the command's closing bracket.
@@ -106,12 +120,18 @@ mod tests {
     #[test]
     fn the_coarse_clock_is_believed_only_when_threads_ended() {
         let clocks = |threads, process| Clocks {
-            threads: Duration::from_millis(threads),
+            threads: BTreeMap::from([("traffic".to_owned(), Duration::from_millis(threads))]),
             waited: Duration::ZERO,
             process: Duration::from_millis(process),
         };
-        assert_eq!(clocks(1500, 1520).since(clocks(500, 500)).processor, Duration::from_millis(1000));
-        assert_eq!(clocks(1500, 1900).since(clocks(500, 500)).processor, Duration::from_millis(1400));
+        assert_eq!(clocks(1500, 1520).since(&clocks(500, 500)).processor, Duration::from_millis(1000));
+        assert_eq!(clocks(1500, 1900).since(&clocks(500, 500)).processor, Duration::from_millis(1400));
+    }
+
+    #[test]
+    fn the_threads_of_a_pool_are_one() {
+        assert_eq!(family("traffic-0\n"), family("traffic-12\n"));
+        assert_eq!(family("tokio-runtime-w"), "tokio-runtime-w");
     }
 
     #[test]
@@ -125,7 +145,7 @@ mod tests {
         let pid = std::process::id();
         let before = Clocks::of(pid).unwrap();
         let mut spun = 0_u64;
-        while Clocks::of(pid).unwrap().since(before).processor < Duration::from_millis(2) {
+        while Clocks::of(pid).unwrap().since(&before).processor < Duration::from_millis(2) {
             spun += 1;
         }
         assert!(spun > 0 && Memory::of(pid).unwrap().resident > 0);

@@ -7,6 +7,7 @@ mod columns;
 mod database;
 pub mod generation;
 mod measures;
+mod names;
 pub mod system;
 mod tables;
 #[cfg(test)]

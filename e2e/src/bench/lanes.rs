@@ -15,6 +15,8 @@ pub(super) struct Lane {
     pub(super) prompt_bytes: usize,
     /// Chunks with content in each answer; none if answers are not streamed.
     pub(super) chunks: Option<usize>,
+    /// Of the aimed length of a window: what 100 KB prompts put on the disk in whole windows is gigabytes.
+    pub(super) window_share: f64,
     /// Run when no lane is named.
     by_default: bool,
     /// Subject to `--max-ratio`.
@@ -22,11 +24,11 @@ pub(super) struct Lane {
 }
 
 const LANES: [Lane; 5] = [
-    Lane { name: "plain", connections: 8, prompt_bytes: 150, chunks: None, by_default: true, bounded: true },
-    Lane { name: "long", connections: 8, prompt_bytes: 100_000, chunks: None, by_default: true, bounded: false },
-    Lane { name: "stream", connections: 32, prompt_bytes: 150, chunks: Some(64), by_default: true, bounded: false },
-    Lane { name: "single", connections: 1, prompt_bytes: 150, chunks: None, by_default: false, bounded: false },
-    Lane { name: "wide", connections: 64, prompt_bytes: 150, chunks: None, by_default: false, bounded: false },
+    Lane { name: "plain", connections: 8, prompt_bytes: 150, chunks: None, window_share: 1.0, by_default: true, bounded: true },
+    Lane { name: "long", connections: 8, prompt_bytes: 100_000, chunks: None, window_share: 0.3, by_default: true, bounded: false },
+    Lane { name: "stream", connections: 32, prompt_bytes: 150, chunks: Some(64), window_share: 1.0, by_default: true, bounded: false },
+    Lane { name: "single", connections: 1, prompt_bytes: 150, chunks: None, window_share: 1.0, by_default: false, bounded: false },
+    Lane { name: "wide", connections: 64, prompt_bytes: 150, chunks: None, window_share: 1.0, by_default: false, bounded: false },
 ];
 const GAP: Duration = Duration::from_millis(2);
 

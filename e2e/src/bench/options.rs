@@ -13,6 +13,8 @@ use clap::Args;
 /// A window's processor time is counted until the stores have taken in its last request and the process is at rest,
 /// so work that is put off is not work that is left out.
 ///
+/// Records that the gateway drops because its stores do not keep up are a figure of their own; in the lane `plain` one fails.
+///
 /// Lanes:
 ///   plain    8 connections, 0.4 KB prompt           (the figure with a bound)
 ///   long     8 connections, 100 KB prompt

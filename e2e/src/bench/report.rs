@@ -1,5 +1,6 @@
 //! What a person and a program are told: one line a figure on standard output, all windows as JSON.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::subjects::Role;
 use super::verdict::{Fault, cpu_per_unit};
 use super::window::Window;
 use crate::machine;
-use crate::statistics::{Estimate, estimate};
+use crate::statistics::{Estimate, estimate, median};
 
 const MEBIBYTE: f64 = 1_048_576.0;
 
@@ -64,6 +65,12 @@ pub(super) fn lane(rounds: &Rounds, seed: u64) {
             say(&format!("{name:<32} {:>31} {:<11} {:>18}", interval(value), figure.unit, interval(ratio)));
         }
     }
+    if let Some(books) = rounds.books {
+        let name = format!("{}.gateway.dropped", rounds.lane.name);
+        let share = 100.0 * books.dropped / whole(books.requests);
+        say(&format!("{name:<32} {share:>31.2} {:<11} {:>18}", "%", "-"));
+    }
+    note(&threads(rounds));
     note(&footnote(rounds, seed));
 }
 
@@ -79,6 +86,19 @@ fn interval(estimate: Estimate) -> String {
     let Estimate { median, low, high } = estimate;
     let digits = if median < 20.0 { 2 } else { usize::from(median < 200.0) };
     format!("{median:.digits$} [{low:.digits$}, {high:.digits$}]")
+}
+
+/// Which threads of the gateway its processor time went to.
+fn threads(rounds: &Rounds) -> String {
+    let names: BTreeSet<&String> = rounds.used().flat_map(|round| round.gateway.thread_cpu_micros.keys()).collect();
+    let cost = |name: &String| {
+        let of = |round: &Round| round.gateway.thread_cpu_micros.get(name).copied().unwrap_or(0.0) / whole(round.gateway.units);
+        median(&rounds.used().map(of).collect::<Vec<f64>>()).unwrap_or(0.0)
+    };
+    let mut costs: Vec<(f64, &String)> = names.into_iter().map(|name| (cost(name), name)).collect();
+    costs.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let parts: Vec<String> = costs.iter().map(|(cost, name)| format!("{name} {cost:.2}")).collect();
+    format!("{}: the gateway's us/{} by thread: {}", rounds.lane.name, rounds.lane.unit(), parts.join(", "))
 }
 
 /// What else a reader should know of a lane: rounds, discards, and what the other side of the bench cost.

@@ -4,6 +4,7 @@ use anyhow::ensure;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::bookkeeping::{self, Books};
 use super::lanes::Lane;
 use super::options::GatewayOptions;
 use super::report;
@@ -29,8 +30,8 @@ pub(super) struct Round {
 pub(super) struct Rounds {
     pub(super) lane: &'static Lane,
     pub(super) rounds: Vec<Round>,
-    /// Records that the gateway dropped, by its own metrics.
-    pub(super) dropped_records: Option<f64>,
+    /// None if a second control stood in for the gateway.
+    pub(super) books: Option<Books>,
 }
 
 impl Rounds {
@@ -53,7 +54,7 @@ impl Rounds {
             verdict::find_faults(&mut rounds);
             report::progress(stage.lane, &rounds);
         }
-        let measured = Self { lane: stage.lane, rounds, dropped_records: window::dropped_records(&stage.gateway).await? };
+        let measured = Self { lane: stage.lane, rounds, books: bookkeeping::check(stage).await? };
         ensure!(
             measured.used().count() >= wanted.div_ceil(2),
             "only {} of {} rounds are fit for use: {}",
@@ -73,7 +74,7 @@ impl Rounds {
 /// Runs ever longer windows; the last one tells how many requests make a window of the aimed length.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts below 2^52")]
 async fn warm_up(options: &GatewayOptions, stage: &mut Stage, role: Role) -> anyhow::Result<u64> {
-    let aim = options.window * 1e6;
+    let aim = options.window * 1e6 * stage.lane.window_share;
     let mut requests = WARM_UP_REQUESTS;
     loop {
         let window = window::measure(options, stage, role, requests).await?;

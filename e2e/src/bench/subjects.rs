@@ -40,6 +40,8 @@ pub(super) struct Stage {
     pub(super) gateway: Subject,
     /// Number of the next request, so that no two requests to this stage carry one mark.
     pub(super) next_number: u64,
+    /// Requests to the gateway so far.
+    pub(super) sent_to_gateway: u64,
     _directory: TempDir,
 }
 
@@ -56,7 +58,7 @@ impl Stage {
             let folder = options.programs.clone().or_else(|| own.parent().map(Path::to_path_buf));
             cast.gateway(&folder.unwrap_or_default().join("route-switch"), upstream).await?
         };
-        Ok(Self { lane, mock, control, gateway, next_number: 1, _directory: directory })
+        Ok(Self { lane, mock, control, gateway, next_number: 1, sent_to_gateway: 0, _directory: directory })
     }
 
     pub(super) fn subject(&self, role: Role) -> &Subject {

@@ -54,12 +54,85 @@ pub(super) fn ratio(rounds: &Rounds, seed: u64) -> Option<Estimate> {
 pub(super) fn judge(measured: &[Rounds], max_ratio: f64, seed: u64) -> anyhow::Result<()> {
     for rounds in measured {
         let name = rounds.lane.name;
-        if let Some(dropped) = rounds.dropped_records.filter(|dropped| *dropped > 0.0) {
-            bail!("lane {name}: the gateway dropped {dropped} records, so that it did less work than it was measured for");
+        if !rounds.lane.bounded {
+            continue;
         }
-        if let Some(found) = ratio(rounds, seed).filter(|found| rounds.lane.bounded && found.median > max_ratio) {
+        if let Some(books) = rounds.books.filter(|books| books.dropped > 0.0) {
+            bail!(
+                "lane {name}: the gateway dropped {} records of {} requests, so that it did less work than it was measured for",
+                books.dropped,
+                books.requests
+            );
+        }
+        if let Some(found) = ratio(rounds, seed).filter(|found| found.median > max_ratio) {
             bail!("lane {name}: {:.2} times the control's CPU, at most {max_ratio} are allowed", found.median);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bookkeeping::Books;
+    use super::super::lanes::Lane;
+    use super::super::subjects::Role;
+    use super::*;
+    use crate::machine::CoreUse;
+
+    fn window(role: Role, cpu_per_request: f64, mock_share: f64) -> Window {
+        let core = CoreUse { busy: 1.0, stolen: 0.0 };
+        Window {
+            role,
+            requests: 1000,
+            units: 1000,
+            elapsed_micros: 1e5,
+            cpu_micros: cpu_per_request * 1000.0,
+            deferred_cpu_micros: 0.0,
+            thread_cpu_micros: std::collections::BTreeMap::new(),
+            stat_cpu_micros: 0.0,
+            waited_micros: 0.0,
+            mock_cpu_micros: mock_share * 1e5,
+            loader_cpu_micros: 0.0,
+            p50_micros: 1,
+            p99_micros: 1,
+            first_content_p50_micros: None,
+            resident_bytes: 1,
+            anonymous_bytes: 1,
+            subject_core: core,
+            loader_core: core,
+            load_average: 0.0,
+        }
+    }
+
+    fn round(gateway: f64, control: f64, mock_share: f64) -> Round {
+        let (control, gateway) = (window(Role::Control, control, 0.1), window(Role::Gateway, gateway, mock_share));
+        Round { control, gateway, fault: None }
+    }
+
+    fn measured(gateway: f64, dropped: f64) -> Rounds {
+        let lane = Lane::chosen(&["plain".to_owned()]).unwrap()[0];
+        Rounds { lane, rounds: vec![round(gateway, 20.0, 0.1); 10], books: Some(Books { requests: 10_000, dropped }) }
+    }
+
+    #[test]
+    fn a_round_with_a_disturbed_control_or_a_saturated_mock_is_discarded() {
+        let mut rounds = vec![round(40.0, 20.0, 0.1); 8];
+        rounds.push(round(40.0, 31.0, 0.1));
+        rounds.push(round(40.0, 20.0, 0.95));
+        find_faults(&mut rounds);
+        let faults: Vec<_> = rounds.iter().filter_map(|round| round.fault).collect();
+        assert_eq!(faults, [Fault::ControlDisturbed, Fault::MockSaturated]);
+    }
+
+    #[test]
+    fn the_bound_is_on_the_median_ratio() {
+        assert!(judge(&[measured(50.0, 0.0)], 2.5, 1).is_ok());
+        assert!(judge(&[measured(50.4, 0.0)], 2.5, 1).is_err());
+    }
+
+    #[test]
+    fn a_gateway_that_drops_records_fails_however_cheap_it_is() {
+        let error = judge(&[measured(20.0, 3.0)], 2.5, 1).unwrap_err().to_string();
+        assert!(error.contains("dropped 3 records of 10000"), "{error}");
+    }
 }

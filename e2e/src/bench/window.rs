@@ -1,6 +1,6 @@
 //! One window: a fixed number of requests to one program, and what it cost.
 
-use std::io;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(super) struct Window {
     pub(super) cpu_micros: f64,
     /// The part of it that came after the last answer.
     pub(super) deferred_cpu_micros: f64,
+    /// The parts of it by the names of the threads.
+    pub(super) thread_cpu_micros: BTreeMap<String, f64>,
     /// The same as `cpu_micros` by `/proc/PID/stat`.
     pub(super) stat_cpu_micros: f64,
     /// Ready to run, but something else had the core (or another thread of the program).
@@ -78,6 +80,9 @@ pub(super) async fn measure(
 ) -> anyhow::Result<Window> {
     let first_number = stage.next_number;
     stage.next_number += requests;
+    if role == Role::Gateway {
+        stage.sent_to_gateway += requests;
+    }
     let (stage, subject) = (&*stage, stage.subject(role));
     let before = Reading::take(options, stage, subject)?;
     let (ledger, memory) = load(stage, subject, first_number, requests).await?;
@@ -87,7 +92,7 @@ pub(super) async fn measure(
         flush(subject, &ledger).await?;
     }
     let rested = rest(subject.process.pid).await?;
-    let used = rested.since(before.subject);
+    let used = rested.since(&before.subject);
     let units = if stage.lane.chunks.is_some() { ledger.chunks } else { ledger.ok };
     Ok(Window {
         role,
@@ -95,11 +100,12 @@ pub(super) async fn measure(
         units,
         elapsed_micros: micros(ledger.elapsed),
         cpu_micros: micros(used.processor),
-        deferred_cpu_micros: micros(rested.since(loaded.subject).processor),
+        deferred_cpu_micros: micros(rested.since(&loaded.subject).processor),
+        thread_cpu_micros: used.by_thread.into_iter().map(|(name, time)| (name, micros(time))).collect(),
         stat_cpu_micros: micros(used.by_stat),
         waited_micros: micros(used.waited),
-        mock_cpu_micros: micros(loaded.mock.since(before.mock).processor),
-        loader_cpu_micros: micros(loaded.loader.since(before.loader).processor),
+        mock_cpu_micros: micros(loaded.mock.since(&before.mock).processor),
+        loader_cpu_micros: micros(loaded.loader.since(&before.loader).processor),
         p50_micros: ledger.latency.value_at_quantile(0.5),
         p99_micros: ledger.latency.value_at_quantile(0.99),
         first_content_p50_micros: stage.lane.chunks.map(|_| ledger.first_content.value_at_quantile(0.5)),
@@ -167,7 +173,7 @@ async fn rest(pid: u32) -> anyhow::Result<Clocks> {
     loop {
         sleep(REST_SPAN).await;
         let now = Clocks::of(pid)?;
-        if now.since(before).processor < REST_SPAN / 100 {
+        if now.since(&before).processor < REST_SPAN / 100 {
             return Ok(now);
         }
         ensure!(began.elapsed() < REST_LIMIT, "the program is not at rest {REST_LIMIT:?} after its last answer");
@@ -175,32 +181,6 @@ async fn rest(pid: u32) -> anyhow::Result<Clocks> {
     }
 }
 
-/// Records that the gateway gave up, over all counters of its metrics that say so.
-pub(super) async fn dropped_records(gateway: &Subject) -> anyhow::Result<Option<f64>> {
-    let Some(admin) = gateway.admin else { return Ok(None) };
-    let answer = fetch(admin, "/metrics", None).await.context("GET /metrics")?;
-    ensure!(answer.status == 200, "GET /metrics answered {}", answer.status);
-    let text = String::from_utf8(answer.body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(Some(sum_dropped(&text)))
-}
-
-fn sum_dropped(metrics: &str) -> f64 {
-    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
-    let named = samples.filter(|line| line.split(['{', ' ']).next().is_some_and(|name| name.contains("dropped")));
-    named.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-pub(super) fn micros(duration: Duration) -> f64 {
+fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dropped_records_are_summed_over_labels_and_counters() {
-        let text = "# HELP a_dropped_total x\na_dropped_total{store=\"examples\"} 2\na_dropped_total{store=\"rows\"} 3\nother 9\n";
-        assert!((sum_dropped(text) - 5.0).abs() < f64::EPSILON);
-    }
 }

@@ -8,31 +8,38 @@ use duckdb::arrow::array::{
 use duckdb::arrow::datatypes::{Field, Schema};
 use duckdb::arrow::error::ArrowError;
 
+use super::names::Names;
 use crate::capture::Entry;
 use crate::capture::record::{Attempt, Record, Usage};
 
-/// Rows of the table `requests`.
-pub(super) fn requests(entries: &[&Entry]) -> Result<RecordBatch, ArrowError> {
-    let mut columns = Columns::of(entries);
+/// Rows of the table `request_rows`.
+pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBatch, ArrowError> {
+    let mut columns = Columns::of(entries, names);
     columns.text("id", |entry| Some(&*entry.record.id));
     columns.timestamp("created", |entry| entry.record.started_unix_micros);
-    columns.text("route", |entry| entry.record.route.as_deref());
-    columns.text("requested_model", |entry| Some(&*entry.record.requested_model));
-    columns.text("key", |entry| entry.record.key.as_deref());
+    columns.name("route_name", |entry| entry.record.route.as_deref());
+    columns.name("requested_model_name", |entry| configured_model(&entry.record));
+    columns.text("requested_model_text", |entry| match configured_model(&entry.record) {
+        Some(_) => None,
+        None => Some(&*entry.record.requested_model),
+    });
+    columns.name("key_name", |entry| entry.record.key.as_deref());
     columns.text("external_user", |entry| entry.record.user.as_deref());
-    columns.text("snapshot", |entry| Some(&*entry.record.snapshot_revision));
+    columns.name("snapshot_name", |entry| Some(&*entry.record.snapshot_revision));
     columns.flag("streamed", |entry| Some(entry.record.streamed));
-    columns.text("outcome", |entry| Some(entry.record.outcome.as_str()));
+    columns.name("outcome_name", |entry| Some(entry.record.outcome.as_str()));
     columns.small("status", |entry| Some(i32::from(entry.record.status)));
     columns.text("error", |entry| entry.record.error.as_deref());
-    columns.text("finish_reason", |entry| entry.record.finish_reason.as_deref());
+    columns.name("finish_reason_name", |entry| entry.record.finish_reason.as_deref());
     columns.big("latency_micros", |entry| Some(entry.record.latency_micros));
     columns.big("first_token_micros", |entry| entry.record.first_token_micros);
     columns.big("overhead_micros", |entry| Some(entry.record.overhead_micros));
     columns.small("attempt_count", |entry| i32::try_from(entry.record.attempts.len()).ok());
-    columns.text("target", |entry| answering(entry).map(|attempt| &*attempt.target));
-    columns.text("provider", |entry| answering(entry).map(|attempt| &*attempt.provider));
-    columns.text("model", |entry| answering(entry).map(|attempt| &*attempt.model));
+    columns.name("target_name", |entry| answering(entry).map(|attempt| &*attempt.target));
+    columns.name("provider_name", |entry| {
+        answering(entry).map(|attempt| &*attempt.provider)
+    });
+    columns.name("model_name", |entry| answering(entry).map(|attempt| &*attempt.model));
     columns.usage(|entry| entry.record.usage);
     columns.signed("cost_pico_usd", |entry| entry.record.cost_pico_usd);
     columns.flag("content_kept", |entry| match &entry.record.content {
@@ -42,8 +49,8 @@ pub(super) fn requests(entries: &[&Entry]) -> Result<RecordBatch, ArrowError> {
     columns.into_batch()
 }
 
-/// Rows of the table `attempts`.
-pub(super) fn attempts(entries: &[&Entry]) -> Result<RecordBatch, ArrowError> {
+/// Rows of the table `attempt_rows`.
+pub(super) fn attempts(entries: &[&Entry], names: &mut Names) -> Result<RecordBatch, ArrowError> {
     let rows: Vec<(i32, &Record, &Attempt)> = entries
         .iter()
         .flat_map(|entry| {
@@ -52,15 +59,15 @@ pub(super) fn attempts(entries: &[&Entry]) -> Result<RecordBatch, ArrowError> {
                 .map(|(position, attempt)| (position, &entry.record, attempt))
         })
         .collect();
-    let mut columns = Columns::of(&rows);
+    let mut columns = Columns::of(&rows, names);
     columns.text("request_id", |(_, record, _)| Some(&*record.id));
     columns.timestamp("created", |(_, record, _)| record.started_unix_micros);
     columns.small("position", |(position, ..)| Some(*position));
-    columns.text("route", |(_, record, _)| record.route.as_deref());
-    columns.text("target", |(.., attempt)| Some(&*attempt.target));
-    columns.text("provider", |(.., attempt)| Some(&*attempt.provider));
-    columns.text("model", |(.., attempt)| Some(&*attempt.model));
-    columns.text("outcome", |(.., attempt)| Some(attempt.outcome.as_str()));
+    columns.name("route_name", |(_, record, _)| record.route.as_deref());
+    columns.name("target_name", |(.., attempt)| Some(&*attempt.target));
+    columns.name("provider_name", |(.., attempt)| Some(&*attempt.provider));
+    columns.name("model_name", |(.., attempt)| Some(&*attempt.model));
+    columns.name("outcome_name", |(.., attempt)| Some(attempt.outcome.as_str()));
     columns.small("status", |(.., attempt)| attempt.status.map(i32::from));
     columns.text("error", |(.., attempt)| attempt.error.as_deref());
     columns.big("latency_micros", |(.., attempt)| Some(attempt.latency_micros));
@@ -71,21 +78,37 @@ pub(super) fn attempts(entries: &[&Entry]) -> Result<RecordBatch, ArrowError> {
     columns.into_batch()
 }
 
+/// Rows of the table `names`.
+pub(super) fn names(fresh: &[(i32, Box<str>)]) -> Result<RecordBatch, ArrowError> {
+    let mut nameless = Names::default();
+    let mut columns = Columns::of(fresh, &mut nameless);
+    columns.small("id", |(id, _)| Some(*id));
+    columns.text("name", |(_, name)| Some(&**name));
+    columns.into_batch()
+}
+
 /// The attempt that answered, if any did.
 fn answering(entry: &Entry) -> Option<&Attempt> {
     entry.record.attempts.last()
 }
 
-struct Columns<'a, R> {
+/// What the client asked for, where that is a Route's name or alias and so one of few.
+fn configured_model(record: &Record) -> Option<&str> {
+    record.route.as_ref().map(|_| &*record.requested_model)
+}
+
+struct Columns<'a, 'n, R> {
     rows: &'a [R],
+    names: &'n mut Names,
     fields: Vec<Field>,
     arrays: Vec<ArrayRef>,
 }
 
-impl<'a, R> Columns<'a, R> {
-    fn of(rows: &'a [R]) -> Self {
+impl<'a, 'n, R> Columns<'a, 'n, R> {
+    fn of(rows: &'a [R], names: &'n mut Names) -> Self {
         Self {
             rows,
+            names,
             fields: Vec::new(),
             arrays: Vec::new(),
         }
@@ -97,6 +120,17 @@ impl<'a, R> Columns<'a, R> {
             texts.append_option(value(row));
         }
         self.push(name, Arc::new(texts.finish()));
+    }
+
+    /// Text of which there is little variety; most often it is that of the row before.
+    fn name(&mut self, name: &str, value: impl Fn(&'a R) -> Option<&'a str>) {
+        let mut before = None;
+        let mut id = |name: &'a str| match before {
+            Some((known, id)) if known == name => id,
+            _ => before.insert((name, self.names.id(name))).1,
+        };
+        let ids: Int32Array = self.rows.iter().map(|row| value(row).map(&mut id)).collect();
+        self.push(name, Arc::new(ids));
     }
 
     fn flag(&mut self, name: &str, value: impl Fn(&'a R) -> Option<bool>) {

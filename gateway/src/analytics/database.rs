@@ -9,7 +9,8 @@ use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::types::{TimeUnit, Value};
 use duckdb::{Config, Connection, params};
 
-use super::tables::{ATTEMPTS, REQUESTS, STEPS};
+use super::names::Names;
+use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
 use super::{Error as QueryError, columns};
 use crate::capture::{Entry, Newer, Store, Try, newest, steps_from};
 
@@ -28,6 +29,8 @@ pub(crate) struct Database {
 /// The connection that writes.
 pub(crate) struct Writer {
     connection: Connection,
+    /// Those of the file, as long as no write has failed; after that the writer is not used again.
+    names: Names,
     database: Arc<Database>,
 }
 
@@ -66,6 +69,7 @@ impl Database {
         let connection = open(&self.directory)?;
         *gate = Some(Mutex::new(connection.try_clone()?));
         Ok(Writer {
+            names: Names::stored(&connection)?,
             connection,
             database: Arc::clone(self),
         })
@@ -162,9 +166,13 @@ impl Store for Writer {
             .iter()
             .filter(|entry| !stored.contains(&*entry.record.id))
             .collect();
+        let requests = columns::requests(&entries, &mut self.names)?;
+        let attempts = columns::attempts(&entries, &mut self.names)?;
+        let names = columns::names(&self.names.take_fresh())?;
         let transaction = self.connection.transaction()?;
-        append(&transaction, REQUESTS, columns::requests(&entries)?)?;
-        append(&transaction, ATTEMPTS, columns::attempts(&entries)?)?;
+        for (table, rows) in [(NAMES, names), (REQUEST_ROWS, requests), (ATTEMPT_ROWS, attempts)] {
+            append(&transaction, table, rows)?;
+        }
         Ok(transaction.commit()?)
     }
 
@@ -177,6 +185,9 @@ impl Store for Writer {
 }
 
 fn append(connection: &Connection, table: &str, rows: RecordBatch) -> duckdb::Result<()> {
+    if rows.num_rows() == 0 {
+        return Ok(());
+    }
     let mut appender = connection.appender(table)?;
     appender.append_record_batch(rows)?;
     appender.flush()
@@ -188,7 +199,7 @@ fn stored_ids(connection: &Connection, entries: &[Entry]) -> duckdb::Result<Hash
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(HashSet::new());
     };
-    let mut statement = connection.prepare("SELECT id FROM requests WHERE created BETWEEN ? AND ?")?;
+    let mut statement = connection.prepare("SELECT id FROM request_rows WHERE created BETWEEN ? AND ?")?;
     let ids = statement.query_map([timestamp(first), timestamp(last)], |row| row.get(0))?;
     ids.collect()
 }

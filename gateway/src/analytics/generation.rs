@@ -7,11 +7,12 @@ use serde::ser::Serializer;
 use super::Error;
 use super::database::timestamp;
 use super::measures::{micro_usd, ratio};
+use super::names::Book;
 use super::system::rfc3339;
 
 const REQUEST: &str =
-    "SELECT *, epoch_us(created) AS created_unix_micros FROM requests WHERE created BETWEEN ? AND ? AND id = ?";
-const ATTEMPTS: &str = "SELECT * FROM attempts WHERE created = ? AND request_id = ? ORDER BY position";
+    "SELECT *, epoch_us(created) AS created_unix_micros FROM request_rows WHERE created BETWEEN ? AND ? AND id = ?";
+const ATTEMPTS: &str = "SELECT * FROM attempt_rows WHERE created = ? AND request_id = ? ORDER BY position";
 
 /// How far the time in an id may be from the time of its request. Bounds what a search reads.
 const CLOCK_SLACK_MICROS: i64 = 3_600_000_000;
@@ -82,6 +83,7 @@ pub struct ProviderResponse {
     /// Milliseconds in all.
     pub latency: Option<f64>,
     pub is_byok: bool,
+    pub routed_service_tier: Option<String>,
 }
 
 /// One try at one target, in our own words.
@@ -107,7 +109,7 @@ struct Unknown;
 
 impl Serialize for Unknown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const NAMES: [&str; 22] = [
+        const NAMES: [&str; 21] = [
             "request_id",
             "session_id",
             "router",
@@ -129,7 +131,6 @@ impl Serialize for Unknown {
             "service_tier",
             "data_region",
             "response_cache_source_id",
-            "provider_response_region",
         ];
         serializer.collect_map(NAMES.map(|name| (name, None::<()>)))
     }
@@ -143,15 +144,16 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Generatio
         timestamp(made - CLOCK_SLACK_MICROS),
         timestamp(made + CLOCK_SLACK_MICROS),
     );
+    let book = Book::read(connection)?;
     let mut statement = connection.prepare(REQUEST)?;
     let found = statement.query_row(params![since, until, id], |row| {
-        Ok((row.get::<_, i64>("created_unix_micros")?, Generation::read(row)?))
+        Ok((row.get::<_, i64>("created_unix_micros")?, Generation::read(row, &book)?))
     });
     let Some((created, mut generation)) = found.optional()? else {
         return Ok(None);
     };
     let mut statement = connection.prepare(ATTEMPTS)?;
-    let attempts = statement.query_map(params![timestamp(created), id], Attempt::read)?;
+    let attempts = statement.query_map(params![timestamp(created), id], |row| Attempt::read(row, &book))?;
     generation.attempts = attempts.collect::<duckdb::Result<_>>()?;
     generation.upstream_id = generation
         .attempts
@@ -179,10 +181,12 @@ fn made_unix_micros(id: &str) -> Option<i64> {
 }
 
 impl Generation {
-    fn read(row: &Row) -> duckdb::Result<Self> {
-        let finish_reason: Option<String> = row.get("finish_reason")?;
-        let outcome: String = row.get("outcome")?;
-        let requested_model: String = row.get("requested_model")?;
+    fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
+        let name = |column: &str| Ok::<_, duckdb::Error>(book.name(row.get(column)?));
+        let finish_reason = name("finish_reason_name")?;
+        let outcome = name("outcome_name")?.unwrap_or_default();
+        let requested_model = name("requested_model_name")?;
+        let requested_model = requested_model.map_or_else(|| row.get("requested_model_text"), Ok)?;
         let (prompt, completion) = (row.get("prompt_tokens")?, row.get("completion_tokens")?);
         let cost_pico_usd: Option<i64> = row.get("cost_pico_usd")?;
         let cost_usd = cost_pico_usd.and_then(|pico_usd| ratio(pico_usd.into(), 1_000_000_000_000));
@@ -191,10 +195,8 @@ impl Generation {
             upstream_id: None,
             api_type: "completions",
             created_at: rfc3339(row.get("created_unix_micros")?),
-            model: row
-                .get::<_, Option<String>>("model")?
-                .unwrap_or_else(|| requested_model.clone()),
-            provider_name: row.get("provider")?,
+            model: name("model_name")?.unwrap_or_else(|| requested_model.clone()),
+            provider_name: name("provider_name")?,
             external_user: row.get("external_user")?,
             streamed: row.get("streamed")?,
             cancelled: outcome == "cancelled",
@@ -214,16 +216,16 @@ impl Generation {
             upstream_inference_cost: cost_usd,
             provider_responses: Vec::new(),
             unknown: Unknown,
-            route: row.get("route")?,
+            route: name("route_name")?,
             requested_model,
-            target: row.get("target")?,
-            key: row.get("key")?,
+            target: name("target_name")?,
+            key: name("key_name")?,
             outcome,
             status: row.get("status")?,
             error: row.get("error")?,
             tokens_estimated: row.get("tokens_estimated")?,
             cost_micro_usd: cost_pico_usd.map(|pico_usd| micro_usd(pico_usd.into())),
-            snapshot: row.get("snapshot")?,
+            snapshot: name("snapshot_name")?.unwrap_or_default(),
             overhead_micros: row.get("overhead_micros")?,
             content_kept: row.get("content_kept")?,
             attempts: Vec::new(),
@@ -232,13 +234,14 @@ impl Generation {
 }
 
 impl Attempt {
-    fn read(row: &Row) -> duckdb::Result<Self> {
+    fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
+        let name = |column: &str| Ok::<_, duckdb::Error>(book.name(row.get(column)?));
         let cost_pico_usd: Option<i64> = row.get("cost_pico_usd")?;
         Ok(Self {
-            target: row.get("target")?,
-            provider: row.get("provider")?,
-            model: row.get("model")?,
-            outcome: row.get("outcome")?,
+            target: name("target_name")?.unwrap_or_default(),
+            provider: name("provider_name")?.unwrap_or_default(),
+            model: name("model_name")?.unwrap_or_default(),
+            outcome: name("outcome_name")?.unwrap_or_default(),
             status: row.get("status")?,
             error: row.get("error")?,
             latency_ms: millis(row, "latency_micros")?,
@@ -261,6 +264,7 @@ impl ProviderResponse {
             status: attempt.status,
             latency: attempt.latency_ms,
             is_byok: true,
+            routed_service_tier: None,
         }
     }
 }

@@ -4,24 +4,34 @@ use duckdb::Row as SqlRow;
 use duckdb::types::Value;
 use serde::Serialize;
 
+use super::names::Book;
+use crate::capture::record::Outcome;
+
 /// A step of the scale of percentiles is a factor of e^(1/100): they are at most half a percent off, and one group's take as
 /// little room as another's, however many requests it has. Groups can later be added up across pods.
 const STEPS_PER_E: f64 = 100.0;
 
-/// What is summed over each group. Read by `Measures::read`, in this order.
-pub(super) const SELECTED: &str = "
-    count(*),
-    count(*) FILTER (WHERE outcome = 'ok'),
-    count(*) FILTER (WHERE outcome = 'client_error'),
-    count(*) FILTER (WHERE outcome = 'cancelled'),
-    sum(latency_micros),
-    histogram(CAST(floor(ln(greatest(latency_micros, 1)) * 100) AS INTEGER)),
-    histogram(CAST(floor(ln(greatest(first_token_micros, 1)) * 100) AS INTEGER))
-        FILTER (WHERE first_token_micros IS NOT NULL),
-    coalesce(sum(prompt_tokens), 0),
-    coalesce(sum(completion_tokens), 0),
-    coalesce(sum(cost_pico_usd), 0),
-    count(cost_pico_usd)";
+/// SQL of what is summed over each group. Read by `Measures::read`, in this order.
+pub(super) fn selected(book: &Book) -> String {
+    let count_of = |outcome: Outcome| {
+        let ids = book.ids(|name| name == outcome.as_str());
+        format!("count(*) FILTER (WHERE outcome_name = {})", ids.first().unwrap_or(&-1))
+    };
+    format!(
+        "count(*), {}, {}, {},
+         sum(latency_micros),
+         histogram(CAST(floor(ln(greatest(latency_micros, 1)) * 100) AS INTEGER)),
+         histogram(CAST(floor(ln(greatest(first_token_micros, 1)) * 100) AS INTEGER))
+             FILTER (WHERE first_token_micros IS NOT NULL),
+         coalesce(sum(prompt_tokens), 0),
+         coalesce(sum(completion_tokens), 0),
+         coalesce(sum(cost_pico_usd), 0),
+         count(cost_pico_usd)",
+        count_of(Outcome::Ok),
+        count_of(Outcome::ClientError),
+        count_of(Outcome::Cancelled),
+    )
+}
 
 /// Figures of some requests. Null is what cannot be said of none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +60,7 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Reads the columns of `SELECTED`, of which the first is number `first`.
+    /// Reads the columns of `selected`, of which the first is number `first`.
     pub(super) fn read(row: &SqlRow, first: usize) -> duckdb::Result<Self> {
         let count = |column: usize| row.get::<_, u64>(first + column);
         let (requests, success_count) = (count(0)?, count(1)?);

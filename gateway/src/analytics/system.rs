@@ -1,17 +1,17 @@
-//! `GET /system/analytics`: sums over requests, in all and by group. The SQL is put together from the enums below only; all
-//! that a caller says otherwise is a parameter.
+//! `GET /system/analytics`: sums over requests, in all and by group. The SQL is put together from the enums below and from
+//! numbers of names; no text of a caller is ever part of it.
 
 use std::str::FromStr;
 
-use duckdb::types::Value;
-use duckdb::{Connection, params_from_iter};
+use duckdb::Connection;
 use jiff::Timestamp;
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::database::timestamp;
-use super::measures::{Measures, SELECTED};
+use super::measures::{Measures, selected};
+use super::names::Book;
 
 /// Rows in one answer.
 pub const MAX_ROWS: usize = 10_000;
@@ -108,7 +108,7 @@ impl Dimension {
         Self::Outcome,
     ];
 
-    /// Its name in the API, which is that of its column.
+    /// Its name in the API, and that of its column.
     pub fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -188,14 +188,13 @@ impl Serialize for Keys<'_> {
 }
 
 pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAnalytics, Error> {
-    let all = rows(
-        connection,
-        &Query {
-            group_by: Vec::new(),
-            granularity: Granularity::None,
-            ..query.clone()
-        },
-    )?;
+    let book = Book::read(connection)?;
+    let undivided = Query {
+        group_by: Vec::new(),
+        granularity: Granularity::None,
+        ..query.clone()
+    };
+    let all = rows(connection, &book, &undivided)?;
     let all = all.first().map(|row| &row.measures);
     Ok(SystemAnalytics {
         total_prompts: 0,
@@ -210,26 +209,27 @@ pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAna
             answered: vec!["0".to_owned()],
             missing: Vec::new(),
         },
-        rows: rows(connection, query)?,
+        rows: rows(connection, &book, query)?,
     })
 }
 
-fn rows(connection: &Connection, query: &Query) -> Result<Vec<Row>, Error> {
+/// In the order of time, then of the keys, with null last.
+fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>, Error> {
     let mut dimensions: Vec<Dimension> = Vec::new();
     for &dimension in &query.group_by {
         if !dimensions.contains(&dimension) {
             dimensions.push(dimension);
         }
     }
-    let (sql, parameters) = sql(&dimensions, query);
+    let sql = sql(&dimensions, book, query);
     let mut statement = connection.prepare(&sql)?;
-    let mut found = statement.query(params_from_iter(parameters))?;
+    let mut found = statement.query([timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
         if rows.len() == MAX_ROWS {
             return Err(Error::TooManyRows { limit: MAX_ROWS });
         }
-        let key = |(column, &dimension): (usize, &Dimension)| Ok((dimension, row.get(column)?));
+        let key = |(column, &dimension): (usize, &Dimension)| Ok((dimension, book.name(row.get(column)?)));
         let keys = dimensions
             .iter()
             .enumerate()
@@ -242,39 +242,62 @@ fn rows(connection: &Connection, query: &Query) -> Result<Vec<Row>, Error> {
             measures: Measures::read(row, dimensions.len() + 1)?,
         });
     }
+    rows.sort_by(|left, right| {
+        let order = |row: &Row| {
+            row.keys
+                .iter()
+                .map(|(_, key)| (key.is_none(), key.clone()))
+                .collect::<Vec<_>>()
+        };
+        left.bucket_unix_micros
+            .cmp(&right.bucket_unix_micros)
+            .then_with(|| order(left).cmp(&order(right)))
+    });
     Ok(rows)
 }
 
-fn sql(dimensions: &[Dimension], query: &Query) -> (String, Vec<Value>) {
-    let keys: String = dimensions
+/// Takes the begin and the end of the time as parameters.
+fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
+    let mut columns: Vec<String> = dimensions
         .iter()
-        .map(|dimension| format!("{}, ", dimension.name()))
+        .map(|dimension| format!("{}_name", dimension.name()))
         .collect();
-    let bucket = query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)");
-    let mut parameters = vec![timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)];
+    columns.push(query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)").to_owned());
     let mut only = String::new();
     if let Some(namespace) = &query.namespace {
+        let inside = |name: &str| {
+            name.strip_prefix(&**namespace)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let ids = book.ids(inside);
         // A request that named no Route belongs to the namespace of its key.
-        only.push_str(" AND (starts_with(route, ?) OR starts_with(key, ?))");
-        parameters.extend([(); 2].map(|()| Value::Text(format!("{namespace}/"))));
+        let (of_its_routes, of_its_keys) = (one_of("route_name", &ids), one_of("key_name", &ids));
+        only = format!("{only} AND ({of_its_routes} OR {of_its_keys})");
     }
     if let Some(key) = &query.key {
-        only.push_str(" AND key = ?");
-        parameters.push(Value::Text(key.to_string()));
+        let ids = book.ids(|name| name == &**key);
+        only = format!("{only} AND {}", one_of("key_name", &ids));
     }
-    let columns: Vec<String> = (1..=dimensions.len() + 1).map(|column| column.to_string()).collect();
-    let columns = columns.join(", ");
-    let order: Vec<String> = std::iter::once(dimensions.len() + 1)
-        .chain(1..=dimensions.len())
-        .map(|column| format!("{column} NULLS LAST"))
-        .collect();
-    let sql = format!(
-        "SELECT {keys}{bucket}, {SELECTED} FROM requests WHERE created >= ? AND created < ?{only}
-         GROUP BY {columns} ORDER BY {} LIMIT {}",
-        order.join(", "),
+    format!(
+        "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
+        columns.join(", "),
+        selected(book),
+        columns.join(", "),
         MAX_ROWS + 1,
-    );
-    (sql, parameters)
+    )
+}
+
+fn one_of(column: &str, ids: &[i32]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    // No row has the number -1.
+    format!(
+        "{column} IN (-1, {})",
+        if ids.is_empty() {
+            "-1".to_owned()
+        } else {
+            ids.join(", ")
+        }
+    )
 }
 
 /// In UTC; what no calendar holds is shown as its number.

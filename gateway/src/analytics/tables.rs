@@ -1,31 +1,40 @@
-//! The tables of the store of analytics. Times are UTC; money is pico-USD (10^-12); unknown is null.
+//! The tables of the store of analytics, and the views that people and our own queries read: `requests` has one row a
+//! request, `attempts` one row a try at one target. Times are UTC; money is pico-USD (10^-12); unknown is null.
+//!
+//! Names that come again in row after row (of Routes, keys, models) are kept once, in `names`, and by number in the rows: that
+//! halves what a row costs. Text that a client may choose freely is kept in the rows, so that `names` stays small.
+//!
+//! There is no index: rows come in the order of time, so that a range of `created` is found by the bounds of each block, and
+//! an index over ids would take more memory and time than all else.
 
-pub(super) const REQUESTS: &str = "requests";
-pub(super) const ATTEMPTS: &str = "attempts";
+pub(super) const REQUEST_ROWS: &str = "request_rows";
+pub(super) const ATTEMPT_ROWS: &str = "attempt_rows";
+pub(super) const NAMES: &str = "names";
 
-/// Step N makes version N + 1. There is no index: rows come in the order of time, so that a range of `created` is found by
-/// the bounds of each block, and an index over ids would take more memory and time than all else.
+/// Step N makes version N + 1.
 pub(super) const STEPS: &[&str] = &["
-CREATE TABLE requests (
+CREATE TABLE names (id INTEGER NOT NULL, name VARCHAR NOT NULL);
+CREATE TABLE request_rows (
     id VARCHAR NOT NULL,
     created TIMESTAMP NOT NULL,
-    route VARCHAR,
-    requested_model VARCHAR NOT NULL,
-    key VARCHAR,
+    route_name INTEGER,
+    requested_model_name INTEGER,
+    requested_model_text VARCHAR,
+    key_name INTEGER,
     external_user VARCHAR,
-    snapshot VARCHAR NOT NULL,
+    snapshot_name INTEGER,
     streamed BOOLEAN NOT NULL,
-    outcome VARCHAR NOT NULL,
+    outcome_name INTEGER,
     status INTEGER NOT NULL,
     error VARCHAR,
-    finish_reason VARCHAR,
+    finish_reason_name INTEGER,
     latency_micros BIGINT NOT NULL,
     first_token_micros BIGINT,
     overhead_micros BIGINT NOT NULL,
     attempt_count INTEGER NOT NULL,
-    target VARCHAR,
-    provider VARCHAR,
-    model VARCHAR,
+    target_name INTEGER,
+    provider_name INTEGER,
+    model_name INTEGER,
     prompt_tokens BIGINT,
     cached_tokens BIGINT,
     completion_tokens BIGINT,
@@ -34,15 +43,15 @@ CREATE TABLE requests (
     cost_pico_usd BIGINT,
     content_kept BOOLEAN
 );
-CREATE TABLE attempts (
+CREATE TABLE attempt_rows (
     request_id VARCHAR NOT NULL,
     created TIMESTAMP NOT NULL,
     position INTEGER NOT NULL,
-    route VARCHAR,
-    target VARCHAR NOT NULL,
-    provider VARCHAR NOT NULL,
-    model VARCHAR NOT NULL,
-    outcome VARCHAR NOT NULL,
+    route_name INTEGER,
+    target_name INTEGER,
+    provider_name INTEGER,
+    model_name INTEGER,
+    outcome_name INTEGER,
     status INTEGER,
     error VARCHAR,
     latency_micros BIGINT NOT NULL,
@@ -55,10 +64,39 @@ CREATE TABLE attempts (
     cost_pico_usd BIGINT,
     upstream_id VARCHAR
 );
-COMMENT ON TABLE requests IS 'One row per client request.';
+CREATE VIEW requests AS SELECT
+    row.id, row.created, route.name AS route,
+    coalesce(requested_model.name, row.requested_model_text) AS requested_model, key.name AS key, row.external_user,
+    snapshot.name AS snapshot, row.streamed, outcome.name AS outcome, row.status, row.error,
+    finish_reason.name AS finish_reason, row.latency_micros, row.first_token_micros, row.overhead_micros,
+    row.attempt_count, target.name AS target, provider.name AS provider, model.name AS model, row.prompt_tokens,
+    row.cached_tokens, row.completion_tokens, row.reasoning_tokens, row.tokens_estimated, row.cost_pico_usd,
+    row.content_kept
+FROM request_rows AS row
+LEFT JOIN names AS route ON route.id = row.route_name
+LEFT JOIN names AS requested_model ON requested_model.id = row.requested_model_name
+LEFT JOIN names AS key ON key.id = row.key_name
+LEFT JOIN names AS snapshot ON snapshot.id = row.snapshot_name
+LEFT JOIN names AS outcome ON outcome.id = row.outcome_name
+LEFT JOIN names AS finish_reason ON finish_reason.id = row.finish_reason_name
+LEFT JOIN names AS target ON target.id = row.target_name
+LEFT JOIN names AS provider ON provider.id = row.provider_name
+LEFT JOIN names AS model ON model.id = row.model_name;
+CREATE VIEW attempts AS SELECT
+    row.request_id, row.created, row.position, route.name AS route, target.name AS target, provider.name AS provider,
+    model.name AS model, outcome.name AS outcome, row.status, row.error, row.latency_micros, row.first_token_micros,
+    row.prompt_tokens, row.cached_tokens, row.completion_tokens, row.reasoning_tokens, row.tokens_estimated,
+    row.cost_pico_usd, row.upstream_id
+FROM attempt_rows AS row
+LEFT JOIN names AS route ON route.id = row.route_name
+LEFT JOIN names AS target ON target.id = row.target_name
+LEFT JOIN names AS provider ON provider.id = row.provider_name
+LEFT JOIN names AS model ON model.id = row.model_name
+LEFT JOIN names AS outcome ON outcome.id = row.outcome_name;
+COMMENT ON VIEW requests IS 'One row per client request.';
 COMMENT ON COLUMN requests.created IS 'When the head of the request was read, in UTC. Also of attempts: of their request.';
 COMMENT ON COLUMN requests.target IS 'Of the last attempt, as are provider and model.';
 COMMENT ON COLUMN requests.cost_pico_usd IS '10^-12 USD; null when a price or the tokens are unknown.';
 COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: the queue had no room for it.';
-COMMENT ON TABLE attempts IS 'One row per try at one target; position counts from 1.';
+COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
 "];

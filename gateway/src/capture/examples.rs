@@ -11,7 +11,7 @@ use super::record::{Content, Outcome, Record};
 use super::schema::{Newer, newest, steps_from};
 use super::store::{Store, Try};
 
-pub const FILE: &str = "examples.sqlite";
+pub(super) const FILE: &str = "examples.sqlite";
 
 /// How long another program's lock is waited for before the batch is put off.
 const BUSY: Duration = Duration::from_millis(250);

@@ -15,6 +15,7 @@ pub(crate) enum Try {
 pub(crate) trait Store: Send + Sized {
     type Error: std::error::Error + Send + Sync + 'static;
 
+    /// After an error the store is dropped and opened anew.
     fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Self::Error>;
 
     /// Leaves the file complete in itself.

@@ -1,0 +1,64 @@
+//! Names by number, as the table `names` has them. A name is given its number when a row first needs it.
+
+use std::collections::HashMap;
+
+use duckdb::Connection;
+
+/// What the writer knows.
+#[derive(Default)]
+pub(super) struct Names {
+    known: HashMap<Box<str>, i32>,
+    fresh: Vec<(i32, Box<str>)>,
+}
+
+/// What a query knows. Our own queries read rows by number and name them afterwards: planning the nine joins of the views
+/// takes longer than most answers.
+pub(super) struct Book(HashMap<i32, Box<str>>);
+
+impl Names {
+    /// The names of an opened file.
+    pub(super) fn stored(connection: &Connection) -> duckdb::Result<Self> {
+        let Book(names) = Book::read(connection)?;
+        let known = names.into_iter().map(|(id, name)| (name, id)).collect();
+        Ok(Self {
+            known,
+            fresh: Vec::new(),
+        })
+    }
+
+    pub(super) fn id(&mut self, name: &str) -> i32 {
+        if let Some(id) = self.known.get(name) {
+            return *id;
+        }
+        let id = i32::try_from(self.known.len()).unwrap_or(i32::MAX);
+        self.known.insert(name.into(), id);
+        self.fresh.push((id, name.into()));
+        id
+    }
+
+    /// Names that were given a number since this was last asked; they are not stored yet.
+    pub(super) fn take_fresh(&mut self) -> Vec<(i32, Box<str>)> {
+        std::mem::take(&mut self.fresh)
+    }
+}
+
+impl Book {
+    pub(super) fn read(connection: &Connection) -> duckdb::Result<Self> {
+        let mut statement = connection.prepare("SELECT id, name FROM names")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?.into())))?;
+        rows.collect::<duckdb::Result<_>>().map(Self)
+    }
+
+    pub(super) fn name(&self, id: Option<i32>) -> Option<String> {
+        id.and_then(|id| self.0.get(&id)).map(ToString::to_string)
+    }
+
+    /// Numbers of the names of which something is so.
+    pub(super) fn ids(&self, is_so: impl Fn(&str) -> bool) -> Vec<i32> {
+        self.0
+            .iter()
+            .filter(|(_, name)| is_so(name))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+}
