@@ -29,12 +29,18 @@ use subjects::Stage;
 pub async fn gateway(options: GatewayOptions) -> anyhow::Result<()> {
     let lanes = Lane::chosen(&options.lanes)?;
     process::pin_self(options.loader_core).await?;
-    report::note(&format!("machine: {}, load {:.1}", machine::describe(), machine::load_average().unwrap_or(0.0)));
+    report::note(&format!(
+        "machine: {}, load {:.1}",
+        machine::describe(),
+        machine::load_average().unwrap_or(0.0)
+    ));
     let mut measured = Vec::new();
     for lane in lanes {
         // A stage of its own for each lane: no lane pays for what another has stored.
         let mut stage = Stage::set(&options, lane).await?;
-        let rounds = Rounds::run(&options, &mut stage).await.with_context(|| format!("lane {}", lane.name))?;
+        let rounds = Rounds::run(&options, &mut stage)
+            .await
+            .with_context(|| format!("lane {}", lane.name))?;
         report::lane(&rounds, options.seed);
         measured.push(rounds);
     }

@@ -27,7 +27,9 @@ pub async fn serve(listener: TcpListener, upstream: Authority) -> anyhow::Result
         tokio::spawn(async move {
             let service = service_fn(move |request| client.request(readdress(request, upstream.clone())));
             // An error ends the client's connection, which the loader counts as a failed request.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -36,8 +38,13 @@ fn readdress(mut request: Request<Incoming>, upstream: Authority) -> Request<Inc
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(upstream);
-    parts.path_and_query =
-        Some(request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+    parts.path_and_query = Some(
+        request
+            .uri()
+            .path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/")),
+    );
     *request.uri_mut() = Uri::from_parts(parts).expect("scheme, authority and path make a URI");
     request
 }

@@ -104,11 +104,21 @@ impl Schedule {
         let began = Instant::now();
         let arrivals = match plan.pace {
             Pace::Closed => None,
-            Pace::Open { per_second, seed } => {
-                Some(Arrivals { per_second, random: SmallRng::seed_from_u64(seed), due: began }.into())
-            }
+            Pace::Open { per_second, seed } => Some(
+                Arrivals {
+                    per_second,
+                    random: SmallRng::seed_from_u64(seed),
+                    due: began,
+                }
+                .into(),
+            ),
         };
-        Self { began, next: AtomicU64::new(0), until: plan.until.clone(), arrivals }
+        Self {
+            began,
+            next: AtomicU64::new(0),
+            until: plan.until.clone(),
+            arrivals,
+        }
     }
 
     /// The next request's place in the order, and when it is due if the loop is open. None when the load is over.
@@ -119,7 +129,10 @@ impl Schedule {
             return None;
         }
         // Number and due time are taken under one lock, so that later numbers are due later.
-        let mut arrivals = self.arrivals.as_ref().map(|lock| lock.lock().expect("no holder of the lock panics"));
+        let mut arrivals = self
+            .arrivals
+            .as_ref()
+            .map(|lock| lock.lock().expect("no holder of the lock panics"));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if matches!(self.until, Until::Count(count) if number >= count) {
             return None;

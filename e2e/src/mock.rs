@@ -42,7 +42,9 @@ pub async fn serve(listener: TcpListener, streams: Streams) -> anyhow::Result<()
         tokio::spawn(async move {
             let service = service_fn(move |request| answer_request(request, streams));
             // A connection that its peer resets is that peer's affair: the loader counts what it lost.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -72,6 +74,8 @@ fn refuse(why: &str) -> Response<Body> {
 fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

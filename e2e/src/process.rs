@@ -41,8 +41,15 @@ impl Process {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("failed to start {} under taskset (Debian: util-linux)", program.display()))?;
-        let pid = child.id().context("the program has just been started and ended already")?;
+            .with_context(|| {
+                format!(
+                    "failed to start {} under taskset (Debian: util-linux)",
+                    program.display()
+                )
+            })?;
+        let pid = child
+            .id()
+            .context("the program has just been started and ended already")?;
         Ok(Self { child, pid })
     }
 
@@ -62,7 +69,10 @@ impl Process {
     pub async fn ready(&mut self, address: SocketAddr, path: &str) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
-            if fetch(address, path, None).await.is_ok_and(|answer| answer.status == 200) {
+            if fetch(address, path, None)
+                .await
+                .is_ok_and(|answer| answer.status == 200)
+            {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
@@ -85,12 +95,21 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 /// Confines this process, and what it starts later without saying otherwise, to one core.
 pub async fn pin_self(core: usize) -> anyhow::Result<()> {
     let output = Command::new("taskset")
-        .args(["--all-tasks", "--cpu-list", "--pid", &core.to_string(), &std::process::id().to_string()])
+        .args([
+            "--all-tasks",
+            "--cpu-list",
+            "--pid",
+            &core.to_string(),
+            &std::process::id().to_string(),
+        ])
         .output()
         .await
         .context("failed to run taskset (Debian: util-linux)")?;
     if !output.status.success() {
-        bail!("failed to move to core {core}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "failed to move to core {core}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }

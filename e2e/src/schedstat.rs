@@ -41,16 +41,24 @@ impl Clocks {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?;
         for task in tasks.filter_map(Result::ok) {
             // A thread may end between the listing and the reading.
-            let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+            let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else {
+                continue;
+            };
             let mut fields = text.split_ascii_whitespace().map_while(|field| field.parse().ok());
-            let (Some(on), Some(off)) = (fields.next(), fields.next()) else { continue };
+            let (Some(on), Some(off)) = (fields.next(), fields.next()) else {
+                continue;
+            };
             let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
             *threads.entry(family(&name)).or_default() += Duration::from_nanos(on);
             waited += Duration::from_nanos(off);
         }
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
         let process = TICK * ticks(&stat).context("/proc/PID/stat has no times")?;
-        Ok(Self { threads, waited, process })
+        Ok(Self {
+            threads,
+            waited,
+            process,
+        })
     }
 
     /// What was used since `before`. Threads that ended in between are missing from the fine clock; where the coarse one
@@ -64,19 +72,29 @@ impl Clocks {
         let fine = by_thread.values().sum();
         let by_stat = self.process.saturating_sub(before.process);
         let processor = if by_stat > fine + STAT_ERROR { by_stat } else { fine };
-        Used { processor, by_thread, waited: self.waited.saturating_sub(before.waited), by_stat }
+        Used {
+            processor,
+            by_thread,
+            waited: self.waited.saturating_sub(before.waited),
+            by_stat,
+        }
     }
 }
 
 /// A thread's name without its number, so that the threads of a pool are one.
 fn family(name: &str) -> String {
-    name.trim().trim_end_matches(|end: char| end.is_ascii_digit() || end == '-').to_owned()
+    name.trim()
+        .trim_end_matches(|end: char| end.is_ascii_digit() || end == '-')
+        .to_owned()
 }
 
 /// utime + stime: fields 14 and 15, counted behind the command's closing bracket.
 fn ticks(stat: &str) -> Option<u32> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_ascii_whitespace().skip(11).map_while(|field| field.parse::<u32>().ok());
+    let mut times = fields
+        .split_ascii_whitespace()
+        .skip(11)
+        .map_while(|field| field.parse::<u32>().ok());
     times.next()?.checked_add(times.next()?)
 }
 
@@ -93,12 +111,19 @@ impl Memory {
         let path = PathBuf::from(format!("/proc/{pid}/smaps_rollup"));
         let text = fs::read_to_string(&path).with_context(|| format!("process {pid} is gone"))?;
         let field = |name| kibibytes(&text, name).with_context(|| format!("{} has no {name}", path.display()));
-        Ok(Self { resident: field("Rss:")?, anonymous: field("Anonymous:")? })
+        Ok(Self {
+            resident: field("Rss:")?,
+            anonymous: field("Anonymous:")?,
+        })
     }
 
     /// The larger of each.
+    #[must_use]
     pub fn max(self, other: Self) -> Self {
-        Self { resident: self.resident.max(other.resident), anonymous: self.anonymous.max(other.anonymous) }
+        Self {
+            resident: self.resident.max(other.resident),
+            anonymous: self.anonymous.max(other.anonymous),
+        }
     }
 }
 
@@ -124,8 +149,14 @@ mod tests {
             waited: Duration::ZERO,
             process: Duration::from_millis(process),
         };
-        assert_eq!(clocks(1500, 1520).since(&clocks(500, 500)).processor, Duration::from_millis(1000));
-        assert_eq!(clocks(1500, 1900).since(&clocks(500, 500)).processor, Duration::from_millis(1400));
+        assert_eq!(
+            clocks(1500, 1520).since(&clocks(500, 500)).processor,
+            Duration::from_secs(1)
+        );
+        assert_eq!(
+            clocks(1500, 1900).since(&clocks(500, 500)).processor,
+            Duration::from_millis(1400)
+        );
     }
 
     #[test]
@@ -137,7 +168,10 @@ mod tests {
     #[test]
     fn memory_is_read_in_bytes() {
         let text = "Rss:                2048 kB\nPss: 1 kB\nAnonymous:           4 kB\nLazyFree: 0 kB\n";
-        assert_eq!((kibibytes(text, "Rss:"), kibibytes(text, "Anonymous:")), (Some(2 << 20), Some(4096)));
+        assert_eq!(
+            (kibibytes(text, "Rss:"), kibibytes(text, "Anonymous:")),
+            (Some(2 << 20), Some(4096))
+        );
     }
 
     #[test]

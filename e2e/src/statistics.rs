@@ -32,13 +32,20 @@ pub fn estimate(sample: &[f64], seed: u64) -> Option<Estimate> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut medians: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
-            let drawn: Vec<f64> = sample.iter().map(|_| sample[random.random_range(0..sample.len())]).collect();
+            let drawn: Vec<f64> = sample
+                .iter()
+                .map(|_| sample[random.random_range(0..sample.len())])
+                .collect();
             median(&drawn)
         })
         .collect();
     medians.sort_by(f64::total_cmp);
     let tail = RESAMPLES / 40;
-    Some(Estimate { median: center, low: medians[tail], high: medians[RESAMPLES - 1 - tail] })
+    Some(Estimate {
+        median: center,
+        low: medians[tail],
+        high: medians[RESAMPLES - 1 - tail],
+    })
 }
 
 #[cfg(test)]
@@ -62,7 +69,14 @@ mod tests {
 
     #[test]
     fn equal_values_leave_no_doubt() {
-        assert_eq!(estimate(&[2.0; 10], 1), Some(Estimate { median: 2.0, low: 2.0, high: 2.0 }));
+        assert_eq!(
+            estimate(&[2.0; 10], 1),
+            Some(Estimate {
+                median: 2.0,
+                low: 2.0,
+                high: 2.0
+            })
+        );
         assert_eq!(estimate(&[], 1), None);
     }
 
@@ -73,7 +87,10 @@ mod tests {
         assert!((found.median - 5.5).abs() < f64::EPSILON);
         assert!(found.low >= 1.0 && found.low < found.median, "{found:?}");
         assert!(found.high <= 10.0 && found.high > found.median, "{found:?}");
-        assert!(found.low <= 4.0 && found.high >= 7.0, "ten values spread over ten leave a wide interval: {found:?}");
+        assert!(
+            found.low <= 4.0 && found.high >= 7.0,
+            "ten values spread over ten leave a wide interval: {found:?}"
+        );
     }
 
     #[test]

@@ -23,13 +23,20 @@ struct Analytics {
 
 /// None if the program is not the gateway. An error if its analytics do not hold what was sent.
 pub(super) async fn check(stage: &Stage) -> anyhow::Result<Option<Books>> {
-    let Some(admin) = stage.gateway.admin else { return Ok(None) };
+    let Some(admin) = stage.gateway.admin else {
+        return Ok(None);
+    };
     let metrics = fetch(admin, "/metrics", None).await.context("GET /metrics")?;
     ensure!(metrics.status == 200, "GET /metrics answered {}", metrics.status);
-    let books = Books { requests: stage.sent_to_gateway, dropped: sum_dropped(&String::from_utf8_lossy(&metrics.body)) };
+    let books = Books {
+        requests: stage.sent_to_gateway,
+        dropped: sum_dropped(&String::from_utf8_lossy(&metrics.body)),
+    };
 
     let path = "/v1/system/analytics";
-    let answer = fetch(stage.gateway.address, path, Some(KEY)).await.with_context(|| format!("GET {path}"))?;
+    let answer = fetch(stage.gateway.address, path, Some(KEY))
+        .await
+        .with_context(|| format!("GET {path}"))?;
     ensure!(answer.status == 200, "GET {path} answered {}", answer.status);
     let counted: Analytics = serde_json::from_slice(&answer.body).with_context(|| format!("GET {path}"))?;
     let complete = counted.total_requests == books.requests && counted.success_rate == Some(1.0);
@@ -46,8 +53,14 @@ pub(super) async fn check(stage: &Stage) -> anyhow::Result<Option<Books>> {
 /// Over all counters that are called so, records and contents alike.
 fn sum_dropped(metrics: &str) -> f64 {
     let samples = metrics.lines().filter(|line| !line.starts_with('#'));
-    let named = samples.filter(|line| line.split(['{', ' ']).next().is_some_and(|name| name.contains("dropped")));
-    named.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    let named = samples.filter(|line| {
+        line.split(['{', ' '])
+            .next()
+            .is_some_and(|name| name.contains("dropped"))
+    });
+    named
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
 }
 
 #[cfg(test)]

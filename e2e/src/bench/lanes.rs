@@ -24,23 +24,70 @@ pub(super) struct Lane {
 }
 
 const LANES: [Lane; 5] = [
-    Lane { name: "plain", connections: 8, prompt_bytes: 150, chunks: None, window_share: 1.0, by_default: true, bounded: true },
-    Lane { name: "long", connections: 8, prompt_bytes: 100_000, chunks: None, window_share: 0.3, by_default: true, bounded: false },
-    Lane { name: "stream", connections: 32, prompt_bytes: 150, chunks: Some(64), window_share: 1.0, by_default: true, bounded: false },
-    Lane { name: "single", connections: 1, prompt_bytes: 150, chunks: None, window_share: 1.0, by_default: false, bounded: false },
-    Lane { name: "wide", connections: 64, prompt_bytes: 150, chunks: None, window_share: 1.0, by_default: false, bounded: false },
+    Lane {
+        name: "plain",
+        connections: 8,
+        prompt_bytes: 150,
+        chunks: None,
+        window_share: 1.0,
+        by_default: true,
+        bounded: true,
+    },
+    Lane {
+        name: "long",
+        connections: 8,
+        prompt_bytes: 100_000,
+        chunks: None,
+        window_share: 0.3,
+        by_default: true,
+        bounded: false,
+    },
+    Lane {
+        name: "stream",
+        connections: 32,
+        prompt_bytes: 150,
+        chunks: Some(64),
+        window_share: 1.0,
+        by_default: true,
+        bounded: false,
+    },
+    Lane {
+        name: "single",
+        connections: 1,
+        prompt_bytes: 150,
+        chunks: None,
+        window_share: 1.0,
+        by_default: false,
+        bounded: false,
+    },
+    Lane {
+        name: "wide",
+        connections: 64,
+        prompt_bytes: 150,
+        chunks: None,
+        window_share: 1.0,
+        by_default: false,
+        bounded: false,
+    },
 ];
 const GAP: Duration = Duration::from_millis(2);
 
 impl Lane {
     /// The named lanes, in the order of the table.
     pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Self>> {
-        if let Some(unknown) = names.iter().find(|name| LANES.iter().all(|lane| lane.name != name.as_str())) {
+        if let Some(unknown) = names
+            .iter()
+            .find(|name| LANES.iter().all(|lane| lane.name != name.as_str()))
+        {
             let known: Vec<&str> = LANES.iter().map(|lane| lane.name).collect();
             bail!("no lane is called {unknown}; there are {}", known.join(", "));
         }
         let wanted = |lane: &&Self| {
-            if names.is_empty() { lane.by_default } else { names.iter().any(|name| name == lane.name) }
+            if names.is_empty() {
+                lane.by_default
+            } else {
+                names.iter().any(|name| name == lane.name)
+            }
         };
         Ok(LANES.iter().filter(wanted).collect())
     }
@@ -48,12 +95,17 @@ impl Lane {
     pub(super) fn expect(&self) -> Expect {
         match self.chunks {
             None => Expect::Completion { echo: true },
-            Some(chunks) => Expect::Stream { echoed_chunks: Some(chunks) },
+            Some(chunks) => Expect::Stream {
+                echoed_chunks: Some(chunks),
+            },
         }
     }
 
     pub(super) fn streams(&self) -> Streams {
-        Streams { chunks: self.chunks.unwrap_or(0), gap: GAP }
+        Streams {
+            chunks: self.chunks.unwrap_or(0),
+            gap: GAP,
+        }
     }
 
     /// What processor time is divided by.
@@ -69,7 +121,10 @@ mod tests {
     #[test]
     fn a_misspelt_lane_is_refused_with_the_names_that_exist() {
         let error = Lane::chosen(&["plane".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("plane") && error.contains("plain, long, stream"), "{error}");
+        assert!(
+            error.contains("plane") && error.contains("plain, long, stream"),
+            "{error}"
+        );
     }
 
     #[test]

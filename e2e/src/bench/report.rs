@@ -25,11 +25,31 @@ struct Figure {
 
 fn figures(lane: &Lane) -> Vec<Figure> {
     let mut figures = vec![
-        Figure { name: "cpu", unit: format!("us/{}", lane.unit()), read: |window| Some(cpu_per_unit(window)) },
-        Figure { name: "rate", unit: format!("{}s/s", lane.unit()), read: rate },
-        Figure { name: "p50", unit: "us".to_owned(), read: |window| Some(whole(window.p50_micros)) },
-        Figure { name: "p99", unit: "us".to_owned(), read: |window| Some(whole(window.p99_micros)) },
-        Figure { name: "rss", unit: "MiB".to_owned(), read: |window| Some(whole(window.resident_bytes) / MEBIBYTE) },
+        Figure {
+            name: "cpu",
+            unit: format!("us/{}", lane.unit()),
+            read: |window| Some(cpu_per_unit(window)),
+        },
+        Figure {
+            name: "rate",
+            unit: format!("{}s/s", lane.unit()),
+            read: |window| Some(rate(window)),
+        },
+        Figure {
+            name: "p50",
+            unit: "us".to_owned(),
+            read: |window| Some(whole(window.p50_micros)),
+        },
+        Figure {
+            name: "p99",
+            unit: "us".to_owned(),
+            read: |window| Some(whole(window.p99_micros)),
+        },
+        Figure {
+            name: "rss",
+            unit: "MiB".to_owned(),
+            read: |window| Some(whole(window.resident_bytes) / MEBIBYTE),
+        },
         Figure {
             name: "anonymous",
             unit: "MiB".to_owned(),
@@ -38,16 +58,23 @@ fn figures(lane: &Lane) -> Vec<Figure> {
     ];
     if lane.chunks.is_some() {
         let read = |window: &Window| window.first_content_p50_micros.map(whole);
-        figures.push(Figure { name: "first-content", unit: "us".to_owned(), read });
+        figures.push(Figure {
+            name: "first-content",
+            unit: "us".to_owned(),
+            read,
+        });
     }
     figures
 }
 
-fn rate(window: &Window) -> Option<f64> {
-    Some(whole(window.units) / window.elapsed_micros * 1e6)
+fn rate(window: &Window) -> f64 {
+    whole(window.units) / window.elapsed_micros * 1e6
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts, microseconds and bytes of one window are below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts, microseconds and bytes of one window are below 2^52"
+)]
 fn whole(count: u64) -> f64 {
     count as f64
 }
@@ -60,9 +87,16 @@ pub(super) fn lane(rounds: &Rounds, seed: u64) {
             let ratio_of = |round: &Round| Some(of_role(round)? / (figure.read)(&round.control)?);
             let values: Vec<f64> = rounds.used().filter_map(of_role).collect();
             let ratios: Vec<f64> = rounds.used().filter_map(ratio_of).collect();
-            let (Some(value), Some(ratio)) = (estimate(&values, seed), estimate(&ratios, seed)) else { continue };
+            let (Some(value), Some(ratio)) = (estimate(&values, seed), estimate(&ratios, seed)) else {
+                continue;
+            };
             let name = format!("{}.{name}.{}", rounds.lane.name, figure.name);
-            say(&format!("{name:<32} {:>31} {:<11} {:>18}", interval(value), figure.unit, interval(ratio)));
+            say(&format!(
+                "{name:<32} {:>31} {:<11} {:>18}",
+                interval(value),
+                figure.unit,
+                interval(ratio)
+            ));
         }
     }
     if let Some(books) = rounds.books {
@@ -90,15 +124,25 @@ fn interval(estimate: Estimate) -> String {
 
 /// Which threads of the gateway its processor time went to.
 fn threads(rounds: &Rounds) -> String {
-    let names: BTreeSet<&String> = rounds.used().flat_map(|round| round.gateway.thread_cpu_micros.keys()).collect();
+    let names: BTreeSet<&String> = rounds
+        .used()
+        .flat_map(|round| round.gateway.thread_cpu_micros.keys())
+        .collect();
     let cost = |name: &String| {
-        let of = |round: &Round| round.gateway.thread_cpu_micros.get(name).copied().unwrap_or(0.0) / whole(round.gateway.units);
+        let of = |round: &Round| {
+            round.gateway.thread_cpu_micros.get(name).copied().unwrap_or(0.0) / whole(round.gateway.units)
+        };
         median(&rounds.used().map(of).collect::<Vec<f64>>()).unwrap_or(0.0)
     };
     let mut costs: Vec<(f64, &String)> = names.into_iter().map(|name| (cost(name), name)).collect();
     costs.sort_by(|one, other| other.0.total_cmp(&one.0));
     let parts: Vec<String> = costs.iter().map(|(cost, name)| format!("{name} {cost:.2}")).collect();
-    format!("{}: the gateway's us/{} by thread: {}", rounds.lane.name, rounds.lane.unit(), parts.join(", "))
+    format!(
+        "{}: the gateway's us/{} by thread: {}",
+        rounds.lane.name,
+        rounds.lane.unit(),
+        parts.join(", ")
+    )
 }
 
 /// What else a reader should know of a lane: rounds, discards, and what the other side of the bench cost.
@@ -133,10 +177,10 @@ fn footnote(rounds: &Rounds, seed: u64) -> String {
 
 /// How many rounds were discarded, and why.
 pub(super) fn discarded(rounds: &Rounds) -> String {
-    let count = |fault| rounds.rounds.iter().filter(|round| round.fault == Some(fault)).count();
+    let count = |fault| rounds.all.iter().filter(|round| round.fault == Some(fault)).count();
     format!(
         "{} discarded (mock saturated {}, control disturbed {})",
-        rounds.rounds.len() - rounds.used().count(),
+        rounds.all.len() - rounds.used().count(),
         count(Fault::MockSaturated),
         count(Fault::ControlDisturbed)
     )
@@ -146,8 +190,10 @@ pub(super) fn discarded(rounds: &Rounds) -> String {
 pub(super) fn progress(lane: &Lane, rounds: &[Round]) {
     let Some(round) = rounds.last() else { return };
     let (gateway, control) = (cpu_per_unit(&round.gateway), cpu_per_unit(&round.control));
-    let fault = round.fault.map_or_else(String::new, |fault| format!(" discarded: {fault:?}"));
-    let line = format!(
+    let fault = round
+        .fault
+        .map_or_else(String::new, |fault| format!(" discarded: {fault:?}"));
+    let told = format!(
         "{} round {}: gateway {gateway:.1}, control {control:.1} us/{}, ratio {:.2}{fault}",
         lane.name,
         rounds.len(),
@@ -155,7 +201,7 @@ pub(super) fn progress(lane: &Lane, rounds: &[Round]) {
         gateway / control
     );
     // Nobody to tell is no reason to stop.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{told}");
 }
 
 /// A line that is no figure.

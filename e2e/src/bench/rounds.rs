@@ -29,7 +29,8 @@ pub(super) struct Round {
 #[derive(Debug, serde::Serialize)]
 pub(super) struct Rounds {
     pub(super) lane: &'static Lane,
-    pub(super) rounds: Vec<Round>,
+    #[serde(rename = "rounds")]
+    pub(super) all: Vec<Round>,
     /// None if a second control stood in for the gateway.
     pub(super) books: Option<Books>,
 }
@@ -45,21 +46,33 @@ impl Rounds {
         while rounds.iter().filter(|round| round.fault.is_none()).count() < wanted && rounds.len() < 2 * wanted {
             let round = if random.random() {
                 let control = window::measure(options, stage, Role::Control, control).await?;
-                Round { control, gateway: window::measure(options, stage, Role::Gateway, gateway).await?, fault: None }
+                Round {
+                    control,
+                    gateway: window::measure(options, stage, Role::Gateway, gateway).await?,
+                    fault: None,
+                }
             } else {
                 let gateway = window::measure(options, stage, Role::Gateway, gateway).await?;
-                Round { control: window::measure(options, stage, Role::Control, control).await?, gateway, fault: None }
+                Round {
+                    control: window::measure(options, stage, Role::Control, control).await?,
+                    gateway,
+                    fault: None,
+                }
             };
             rounds.push(round);
             verdict::find_faults(&mut rounds);
             report::progress(stage.lane, &rounds);
         }
-        let measured = Self { lane: stage.lane, rounds, books: bookkeeping::check(stage).await? };
+        let measured = Self {
+            lane: stage.lane,
+            all: rounds,
+            books: bookkeeping::check(stage).await?,
+        };
         ensure!(
             measured.used().count() >= wanted.div_ceil(2),
             "only {} of {} rounds are fit for use: {}",
             measured.used().count(),
-            measured.rounds.len(),
+            measured.all.len(),
             report::discarded(&measured)
         );
         Ok(measured)
@@ -67,12 +80,17 @@ impl Rounds {
 
     /// The rounds that are fit for use.
     pub(super) fn used(&self) -> impl Iterator<Item = &Round> {
-        self.rounds.iter().filter(|round| round.fault.is_none())
+        self.all.iter().filter(|round| round.fault.is_none())
     }
 }
 
 /// Runs ever longer windows; the last one tells how many requests make a window of the aimed length.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts below 2^52"
+)]
 async fn warm_up(options: &GatewayOptions, stage: &mut Stage, role: Role) -> anyhow::Result<u64> {
     let aim = options.window * 1e6 * stage.lane.window_share;
     let mut requests = WARM_UP_REQUESTS;

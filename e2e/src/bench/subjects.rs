@@ -48,7 +48,11 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) async fn set(options: &GatewayOptions, lane: &'static Lane) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("route-switch-bench-").context("failed to make a directory")?;
-        let cast = Cast { options, lane, directory: directory.path() };
+        let cast = Cast {
+            options,
+            lane,
+            directory: directory.path(),
+        };
         let own = std::env::current_exe().context("failed to find this program")?;
         let (mock, upstream) = cast.mock(&own).await?;
         let control = cast.control(&own, upstream, Role::Control).await?;
@@ -56,9 +60,18 @@ impl Stage {
             cast.control(&own, upstream, Role::Gateway).await?
         } else {
             let folder = options.programs.clone().or_else(|| own.parent().map(Path::to_path_buf));
-            cast.gateway(&folder.unwrap_or_default().join("route-switch"), upstream).await?
+            cast.gateway(&folder.unwrap_or_default().join("route-switch"), upstream)
+                .await?
         };
-        Ok(Self { lane, mock, control, gateway, next_number: 1, sent_to_gateway: 0, _directory: directory })
+        Ok(Self {
+            lane,
+            mock,
+            control,
+            gateway,
+            next_number: 1,
+            sent_to_gateway: 0,
+            _directory: directory,
+        })
     }
 
     pub(super) fn subject(&self, role: Role) -> &Subject {
@@ -86,33 +99,60 @@ impl Cast<'_> {
         ];
         let (log, path) = self.log("mock")?;
         let mut process = Process::start(self.options.loader_core, own, arguments, log)?;
-        let address = process.announced_address().await.with_context(|| said("the mock", &path))?;
+        let address = process
+            .announced_address()
+            .await
+            .with_context(|| said("the mock", &path))?;
         Ok((process, address))
     }
 
     async fn control(&self, own: &Path, upstream: SocketAddr, role: Role) -> anyhow::Result<Subject> {
-        let (log, path) = self.log(if role == Role::Control { "control" } else { "second-control" })?;
+        let (log, path) = self.log(if role == Role::Control {
+            "control"
+        } else {
+            "second-control"
+        })?;
         let arguments = ["control".to_owned(), format!("--upstream={upstream}")];
         let mut process = Process::start(self.options.subject_core, own, arguments, log)?;
-        let address = process.announced_address().await.with_context(|| said("the control", &path))?;
-        Ok(Subject { address, process, request: self.request(address), admin: None })
+        let address = process
+            .announced_address()
+            .await
+            .with_context(|| said("the control", &path))?;
+        Ok(Subject {
+            address,
+            process,
+            request: self.request(address),
+            admin: None,
+        })
     }
 
     async fn gateway(&self, program: &Path, upstream: SocketAddr) -> anyhow::Result<Subject> {
         let (manifests, data) = (self.directory.join("manifests"), self.directory.join("data"));
-        fs::create_dir(&manifests).and_then(|()| fs::create_dir(&data)).context("failed to make a directory")?;
+        fs::create_dir(&manifests)
+            .and_then(|()| fs::create_dir(&data))
+            .context("failed to make a directory")?;
         dress::write_manifests(&manifests, upstream)?;
         let (address, admin) = (free_address()?, free_address()?);
         let mut arguments: Vec<PathBuf> = vec!["serve".into(), "--manifests".into(), manifests, "--data".into(), data];
-        for (name, value) in [("--listen", address.to_string()), ("--admin", admin.to_string()), ("--threads", "1".to_owned())]
-        {
+        for (name, value) in [
+            ("--listen", address.to_string()),
+            ("--admin", admin.to_string()),
+            ("--threads", "1".to_owned()),
+        ] {
             arguments.extend([name.into(), value.into()]);
         }
         let (log, path) = self.log("route-switch")?;
         let mut process = Process::start(self.options.subject_core, program, arguments, log)?;
-        process.ready(admin, "/readyz").await.with_context(|| said("route-switch serve", &path))?;
-        let subject =
-            Subject { address, process, request: self.request(address), admin: Some(admin) };
+        process
+            .ready(admin, "/readyz")
+            .await
+            .with_context(|| said("route-switch serve", &path))?;
+        let subject = Subject {
+            address,
+            process,
+            request: self.request(address),
+            admin: Some(admin),
+        };
         check_key_is_needed(&subject).await?;
         Ok(subject)
     }
@@ -139,11 +179,19 @@ impl Cast<'_> {
 /// A gateway that checks no keys would be measured without its dress.
 async fn check_key_is_needed(gateway: &Subject) -> anyhow::Result<()> {
     for (key, status) in [(Some("sk-not-the-key"), 401), (Some(KEY), 200)] {
-        let answer = fetch(gateway.address, "/v1/models", key).await.context("GET /v1/models")?;
+        let answer = fetch(gateway.address, "/v1/models", key)
+            .await
+            .context("GET /v1/models")?;
         let told = String::from_utf8_lossy(&answer.body).into_owned();
-        ensure!(answer.status == status, "GET /v1/models answered {} in place of {status}: {told}", answer.status);
+        ensure!(
+            answer.status == status,
+            "GET /v1/models answered {} in place of {status}: {told}",
+            answer.status
+        );
     }
-    let answer = fetch(gateway.address, &format!("/v1/models/{MODEL}"), Some(KEY)).await.context("GET /v1/models/{id}")?;
+    let answer = fetch(gateway.address, &format!("/v1/models/{MODEL}"), Some(KEY))
+        .await
+        .context("GET /v1/models/{id}")?;
     if answer.status != 200 {
         bail!("the Route did not come up: {}", String::from_utf8_lossy(&answer.body));
     }

@@ -45,8 +45,10 @@ pub(super) fn cpu_per_unit(window: &Window) -> f64 {
 
 /// The gateway's cost over the control's, round by round.
 pub(super) fn ratio(rounds: &Rounds, seed: u64) -> Option<Estimate> {
-    let ratios: Vec<f64> =
-        rounds.used().map(|round| cpu_per_unit(&round.gateway) / cpu_per_unit(&round.control)).collect();
+    let ratios: Vec<f64> = rounds
+        .used()
+        .map(|round| cpu_per_unit(&round.gateway) / cpu_per_unit(&round.control))
+        .collect();
     estimate(&ratios, seed)
 }
 
@@ -65,7 +67,10 @@ pub(super) fn judge(measured: &[Rounds], max_ratio: f64, seed: u64) -> anyhow::R
             );
         }
         if let Some(found) = ratio(rounds, seed).filter(|found| found.median > max_ratio) {
-            bail!("lane {name}: {:.2} times the control's CPU, at most {max_ratio} are allowed", found.median);
+            bail!(
+                "lane {name}: {:.2} times the control's CPU, at most {max_ratio} are allowed",
+                found.median
+            );
         }
     }
     Ok(())
@@ -105,13 +110,27 @@ mod tests {
     }
 
     fn round(gateway: f64, control: f64, mock_share: f64) -> Round {
-        let (control, gateway) = (window(Role::Control, control, 0.1), window(Role::Gateway, gateway, mock_share));
-        Round { control, gateway, fault: None }
+        let (control, gateway) = (
+            window(Role::Control, control, 0.1),
+            window(Role::Gateway, gateway, mock_share),
+        );
+        Round {
+            control,
+            gateway,
+            fault: None,
+        }
     }
 
     fn measured(gateway: f64, dropped: f64) -> Rounds {
         let lane = Lane::chosen(&["plain".to_owned()]).unwrap()[0];
-        Rounds { lane, rounds: vec![round(gateway, 20.0, 0.1); 10], books: Some(Books { requests: 10_000, dropped }) }
+        Rounds {
+            lane,
+            all: vec![round(gateway, 20.0, 0.1); 10],
+            books: Some(Books {
+                requests: 10_000,
+                dropped,
+            }),
+        }
     }
 
     #[test]

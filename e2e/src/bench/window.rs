@@ -93,7 +93,11 @@ pub(super) async fn measure(
     }
     let rested = rest(subject.process.pid).await?;
     let used = rested.since(&before.subject);
-    let units = if stage.lane.chunks.is_some() { ledger.chunks } else { ledger.ok };
+    let units = if stage.lane.chunks.is_some() {
+        ledger.chunks
+    } else {
+        ledger.ok
+    };
     Ok(Window {
         role,
         requests,
@@ -101,7 +105,11 @@ pub(super) async fn measure(
         elapsed_micros: micros(ledger.elapsed),
         cpu_micros: micros(used.processor),
         deferred_cpu_micros: micros(rested.since(&loaded.subject).processor),
-        thread_cpu_micros: used.by_thread.into_iter().map(|(name, time)| (name, micros(time))).collect(),
+        thread_cpu_micros: used
+            .by_thread
+            .into_iter()
+            .map(|(name, time)| (name, micros(time)))
+            .collect(),
         stat_cpu_micros: micros(used.by_stat),
         waited_micros: micros(used.waited),
         mock_cpu_micros: micros(loaded.mock.since(&before.mock).processor),
@@ -149,20 +157,37 @@ async fn watch_memory(pid: u32, over: Arc<Notify>) -> anyhow::Result<Memory> {
 
 fn ensure_all_right(ledger: &Ledger, requests: u64) -> anyhow::Result<()> {
     if ledger.failed > 0 {
-        bail!("{} of {requests} requests failed:\n  {}", ledger.failed, ledger.failures().join("\n  "));
+        bail!(
+            "{} of {requests} requests failed:\n  {}",
+            ledger.failed,
+            ledger.failures().join("\n  ")
+        );
     }
-    ensure!(ledger.ok == requests, "{} of {requests} requests were answered", ledger.ok);
+    ensure!(
+        ledger.ok == requests,
+        "{} of {requests} requests were answered",
+        ledger.ok
+    );
     Ok(())
 }
 
 /// Asks for the record of the last request, which the gateway can tell only when its stores have taken it in.
 async fn flush(gateway: &Subject, ledger: &Ledger) -> anyhow::Result<()> {
     let last = ledger.last.as_ref().context("the window had no answer")?;
-    let id = last.generation.as_deref().context("the last answer had no x-generation-id")?;
+    let id = last
+        .generation
+        .as_deref()
+        .context("the last answer had no x-generation-id")?;
     let path = format!("/v1/generation?id={id}");
-    let answer = fetch(gateway.address, &path, Some(KEY)).await.with_context(|| format!("GET {path}"))?;
+    let answer = fetch(gateway.address, &path, Some(KEY))
+        .await
+        .with_context(|| format!("GET {path}"))?;
     let told = String::from_utf8_lossy(&answer.body);
-    ensure!(answer.status == 200 && told.contains(id), "GET {path} answered {}: {told}", answer.status);
+    ensure!(
+        answer.status == 200 && told.contains(id),
+        "GET {path} answered {}: {told}",
+        answer.status
+    );
     Ok(())
 }
 
@@ -176,7 +201,10 @@ async fn rest(pid: u32) -> anyhow::Result<Clocks> {
         if now.since(&before).processor < REST_SPAN / 100 {
             return Ok(now);
         }
-        ensure!(began.elapsed() < REST_LIMIT, "the program is not at rest {REST_LIMIT:?} after its last answer");
+        ensure!(
+            began.elapsed() < REST_LIMIT,
+            "the program is not at rest {REST_LIMIT:?} after its last answer"
+        );
         before = now;
     }
 }

@@ -60,8 +60,15 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Gateway(options) => or_signal(bench::gateway(options), || anyhow::bail!("stopped by a signal")).await,
-        Command::Mock { listen, chunks, gap_micros } => {
-            let streams = mock::Streams { chunks, gap: Duration::from_micros(gap_micros) };
+        Command::Mock {
+            listen,
+            chunks,
+            gap_micros,
+        } => {
+            let streams = mock::Streams {
+                chunks,
+                gap: Duration::from_micros(gap_micros),
+            };
             or_signal(mock::serve(announce(listen).await?, streams), || Ok(())).await
         }
         Command::Control { listen, upstream } => {
@@ -72,7 +79,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
 
 /// Binds, and tells where on standard output.
 async fn announce(listen: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("failed to listen on {listen}"))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("failed to listen on {listen}"))?;
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "listening on {}", listener.local_addr()?)?;
     stdout.flush()?;

@@ -39,9 +39,12 @@ struct Message<'a> {
 
 #[derive(Deserialize)]
 struct Usage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    total_tokens: u64,
+    #[serde(rename = "prompt_tokens")]
+    prompt: u64,
+    #[serde(rename = "completion_tokens")]
+    completion: u64,
+    #[serde(rename = "total_tokens")]
+    total: u64,
 }
 
 /// `echo` is the number whose mark the content must begin with.
@@ -64,11 +67,16 @@ pub(super) fn check_completion(body: &[u8], echo: Option<u64>) -> Result<(), Str
 }
 
 fn check_usage(usage: Option<&Usage>) -> Result<(), String> {
-    let Some(Usage { prompt_tokens, completion_tokens, total_tokens }) = usage else {
+    let Some(Usage {
+        prompt,
+        completion,
+        total,
+    }) = usage
+    else {
         return Err("no usage".to_owned());
     };
-    if *total_tokens == 0 || prompt_tokens + completion_tokens != *total_tokens {
-        return Err(format!("usage does not add up: {prompt_tokens} + {completion_tokens} = {total_tokens}"));
+    if *total == 0 || prompt + completion != *total {
+        return Err(format!("usage does not add up: {prompt} + {completion} = {total}"));
     }
     Ok(())
 }
@@ -113,7 +121,14 @@ pub(super) struct StreamCheck {
 impl StreamCheck {
     /// With `echo`, the number whose mark every chunk must carry, and how many chunks there must be.
     pub(super) fn new(echo: Option<(u64, usize)>) -> Self {
-        Self { echo, chunks: 0, finished: false, usage: false, done: false, error: None }
+        Self {
+            echo,
+            chunks: 0,
+            finished: false,
+            usage: false,
+            done: false,
+            error: None,
+        }
     }
 
     /// Chunks with content so far.
@@ -155,7 +170,9 @@ impl StreamCheck {
                 return Err("content after the finish".to_owned());
             }
             if let Some((number, _)) = self.echo {
-                let (index, mark) = content.split_once('@').ok_or_else(|| format!("an unmarked chunk: {content:.60}"))?;
+                let (index, mark) = content
+                    .split_once('@')
+                    .ok_or_else(|| format!("an unmarked chunk: {content:.60}"))?;
                 if marked(Some(mark)) != Some(number) {
                     return Err(format!("a chunk of another answer: {content:.60}"));
                 }

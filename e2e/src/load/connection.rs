@@ -40,7 +40,10 @@ impl Connection {
     pub(super) async fn open(target: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(target).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: BytesMut::with_capacity(2 * READ_SIZE) })
+        Ok(Self {
+            stream,
+            buffer: BytesMut::with_capacity(2 * READ_SIZE),
+        })
     }
 
     pub(super) async fn send(&mut self, request: &[u8]) -> io::Result<()> {
@@ -98,14 +101,19 @@ pub struct Answer {
 
 /// GETs `path` on a connection of its own.
 pub async fn fetch(target: SocketAddr, path: &str, key: Option<&str>) -> io::Result<Answer> {
-    let authorization = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+    let authorization = key
+        .map(|key| format!("authorization: Bearer {key}\r\n"))
+        .unwrap_or_default();
     let request = format!("GET {path} HTTP/1.1\r\nhost: {target}\r\n{authorization}connection: close\r\n\r\n");
     let mut connection = Connection::open(target).await?;
     connection.send(request.as_bytes()).await?;
     let mut head = connection.head().await?;
     let mut body = Vec::new();
     while connection.body(&mut head, &mut body).await? {}
-    Ok(Answer { status: head.status, body })
+    Ok(Answer {
+        status: head.status,
+        body,
+    })
 }
 
 fn parse_head(buffer: &[u8]) -> io::Result<Option<(Head, usize)>> {
@@ -119,10 +127,17 @@ fn parse_head(buffer: &[u8]) -> io::Result<Option<(Head, usize)>> {
     let status = response.code.expect("a complete head has a status");
     let bodiless = status < 200 || status == 204 || status == 304;
     let framing = if bodiless { Framing::Done } else { Framing::UntilClose };
-    let mut head = Head { status, close: response.version == Some(0), generation: None, framing };
+    let mut head = Head {
+        status,
+        close: response.version == Some(0),
+        generation: None,
+        framing,
+    };
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") && !bodiless {
-            let length = str::from_utf8(header.value).ok().and_then(|text| text.trim().parse().ok());
+            let length = str::from_utf8(header.value)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
             head.framing = Framing::Length(length.ok_or_else(|| invalid("content-length is not a number"))?);
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") && !bodiless {
             head.framing = Framing::ChunkSize;
@@ -151,7 +166,9 @@ fn decode(buffer: &mut BytesMut, framing: &mut Framing, into: &mut Vec<u8>) -> i
                 Framing::UntilClose
             }
             Framing::ChunkSize | Framing::ChunkEnd | Framing::Trailers => {
-                let Some(end) = memchr::memchr(b'\n', buffer) else { return Ok(()) };
+                let Some(end) = memchr::memchr(b'\n', buffer) else {
+                    return Ok(());
+                };
                 let line = buffer.split_to(end + 1);
                 after_line(*framing, line.trim_ascii())?
             }
@@ -163,9 +180,15 @@ fn after_line(framing: Framing, line: &[u8]) -> io::Result<Framing> {
     match framing {
         Framing::ChunkSize => {
             let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
-            let size = str::from_utf8(digits).ok().and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
+            let size = str::from_utf8(digits)
+                .ok()
+                .and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
             let size = size.ok_or_else(|| invalid("a chunk's size is not a number"))?;
-            Ok(if size == 0 { Framing::Trailers } else { Framing::ChunkData(size) })
+            Ok(if size == 0 {
+                Framing::Trailers
+            } else {
+                Framing::ChunkData(size)
+            })
         }
         Framing::ChunkEnd if line.is_empty() => Ok(Framing::ChunkSize),
         Framing::ChunkEnd => Err(invalid("a chunk is longer than its size")),
@@ -207,7 +230,11 @@ mod tests {
         let wire: &[u8] = b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n";
         for at in 0..wire.len() {
             let (body, framing) = decoded(&[&wire[..at], &wire[at..]], Framing::ChunkSize).unwrap();
-            assert_eq!((body.as_slice(), framing), (b"hello world".as_slice(), Framing::Done), "split at {at}");
+            assert_eq!(
+                (body.as_slice(), framing),
+                (b"hello world".as_slice(), Framing::Done),
+                "split at {at}"
+            );
         }
     }
 
@@ -225,9 +252,13 @@ mod tests {
 
     #[test]
     fn a_head_tells_status_framing_generation_and_whether_it_closes() {
-        let wire = b"HTTP/1.1 200 OK\r\nX-Generation-Id: gen-0-A\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+        let wire =
+            b"HTTP/1.1 200 OK\r\nX-Generation-Id: gen-0-A\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
         let (head, length) = parse_head(wire).unwrap().unwrap();
-        assert_eq!((head.status, head.framing, head.close, length), (200, Framing::ChunkSize, true, wire.len()));
+        assert_eq!(
+            (head.status, head.framing, head.close, length),
+            (200, Framing::ChunkSize, true, wire.len())
+        );
         assert_eq!(head.generation.as_deref(), Some("gen-0-A"));
         assert!(parse_head(&wire[..20]).unwrap().is_none());
         assert!(parse_head(b"SSH-2.0-x\r\n\r\n").is_err());

@@ -59,7 +59,8 @@ pub struct Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        let histogram = || Histogram::new_with_max(LONGEST_MICROS, 3).expect("an hour at three digits is a valid range");
+        let histogram =
+            || Histogram::new_with_max(LONGEST_MICROS, 3).expect("an hour at three digits is a valid range");
         Self {
             ok: 0,
             failed: 0,
@@ -95,20 +96,37 @@ impl Ledger {
     }
 
     pub(super) fn merge(&mut self, part: Self) {
-        let Self { ok, failed, chunks, latency, first_content, entries, last, elapsed: _ } = part;
+        let Self {
+            ok,
+            failed,
+            chunks,
+            latency,
+            first_content,
+            entries,
+            last,
+            elapsed: _,
+        } = part;
         self.ok += ok;
         self.failed += failed;
         self.chunks += chunks;
         self.latency.add(latency).expect("all ledgers have one range");
-        self.first_content.add(first_content).expect("all ledgers have one range");
+        self.first_content
+            .add(first_content)
+            .expect("all ledgers have one range");
         self.entries.extend(entries);
-        self.last = [self.last.take(), last].into_iter().flatten().max_by_key(|entry| entry.ended);
+        self.last = [self.last.take(), last]
+            .into_iter()
+            .flatten()
+            .max_by_key(|entry| entry.ended);
     }
 
     /// The first failures, one line each.
     pub fn failures(&self) -> Vec<String> {
         let failed = self.entries.iter().filter(|entry| entry.outcome != Outcome::Ok);
-        failed.take(KEPT_FAILURES).map(|entry| format!("request {}: {:?}", entry.number, entry.outcome)).collect()
+        failed
+            .take(KEPT_FAILURES)
+            .map(|entry| format!("request {}: {:?}", entry.number, entry.outcome))
+            .collect()
     }
 }
 

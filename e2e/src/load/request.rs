@@ -47,7 +47,10 @@ impl RequestTemplate {
             body["stream_options"] = json!({"include_usage": true});
         }
         let body = body.to_string();
-        let authorization = chat.key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let authorization = chat
+            .key
+            .map(|key| format!("authorization: Bearer {key}\r\n"))
+            .unwrap_or_default();
         let head = format!(
             "POST {} HTTP/1.1\r\nhost: {}\r\n{authorization}content-type: application/json\r\naccept: */*\r\nuser-agent: e2e-load\r\ncontent-length: {}\r\n\r\n",
             chat.path,
@@ -56,12 +59,16 @@ impl RequestTemplate {
         );
         let opening = body.rfind(MARK_OPEN).expect("the body was just given a mark");
         let mark_at = head.len() + opening + MARK_OPEN.len();
-        Self { bytes: [head, body].concat().into_bytes(), mark_at, expect: chat.expect }
+        Self {
+            bytes: [head, body].concat().into_bytes(),
+            mark_at,
+            expect: chat.expect,
+        }
     }
 
     /// The request with this number's mark.
     pub fn marked(&mut self, number: u64) -> &[u8] {
-        let mark = format!("{number:0width$}", width = MARK_DIGITS);
+        let mark = format!("{number:0MARK_DIGITS$}");
         self.bytes[self.mark_at..self.mark_at + MARK_DIGITS].copy_from_slice(&mark.as_bytes()[..MARK_DIGITS]);
         &self.bytes
     }
@@ -79,7 +86,14 @@ mod tests {
     #[test]
     fn a_marked_request_is_whole_json_of_its_declared_length() {
         let expect = Expect::Stream { echoed_chunks: Some(3) };
-        let chat = ChatRequest { host: "h", path: "/v1/x", key: Some("k"), model: "m", prompt_bytes: 300, expect };
+        let chat = ChatRequest {
+            host: "h",
+            path: "/v1/x",
+            key: Some("k"),
+            model: "m",
+            prompt_bytes: 300,
+            expect,
+        };
         let mut template = RequestTemplate::chat(&chat);
         let text = String::from_utf8(template.marked(42).to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -87,6 +101,11 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}", body.len())));
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["stream"], true);
-        assert!(body["messages"][1]["content"].as_str().unwrap().ends_with("[[0000000000000042]]"));
+        assert!(
+            body["messages"][1]["content"]
+                .as_str()
+                .unwrap()
+                .ends_with("[[0000000000000042]]")
+        );
     }
 }

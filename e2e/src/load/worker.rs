@@ -35,7 +35,14 @@ struct Exchange {
 impl Worker {
     pub(super) fn new(plan: Arc<Plan>, schedule: Arc<Schedule>) -> Self {
         let requests = plan.requests.clone();
-        Self { plan, schedule, requests, connection: None, body: Vec::new(), ledger: Ledger::default() }
+        Self {
+            plan,
+            schedule,
+            requests,
+            connection: None,
+            body: Vec::new(),
+            ledger: Ledger::default(),
+        }
     }
 
     pub(super) async fn run(mut self) -> Ledger {
@@ -61,10 +68,23 @@ impl Worker {
 
     fn record(&mut self, number: u64, sent: Instant, exchange: Exchange) {
         let ended = Instant::now();
-        let Exchange { outcome, generation, first_content, chunks, reusable: _ } = exchange;
+        let Exchange {
+            outcome,
+            generation,
+            first_content,
+            chunks,
+            reusable: _,
+        } = exchange;
         let since_sent = |at: Instant| at.duration_since(sent).max(Duration::ZERO);
         let (latency, first_content) = (since_sent(ended), first_content.map(since_sent));
-        let entry = Entry { number, outcome, generation, latency, first_content, ended };
+        let entry = Entry {
+            number,
+            outcome,
+            generation,
+            latency,
+            first_content,
+            ended,
+        };
         self.ledger.record(entry, chunks, self.plan.keep);
     }
 
@@ -87,7 +107,11 @@ impl Worker {
             _ => read_whole(&mut connection, &mut head, &mut self.body, number, expect).await?,
         };
         self.connection = Some(connection);
-        Ok(Exchange { reusable: !head.close, generation: head.generation, ..exchange })
+        Ok(Exchange {
+            reusable: !head.close,
+            generation: head.generation,
+            ..exchange
+        })
     }
 }
 
@@ -97,7 +121,13 @@ impl Exchange {
     }
 
     fn ended(outcome: Outcome) -> Self {
-        Self { outcome, generation: None, first_content: None, chunks: 0, reusable: false }
+        Self {
+            outcome,
+            generation: None,
+            first_content: None,
+            chunks: 0,
+            reusable: false,
+        }
     }
 }
 
@@ -148,5 +178,9 @@ async fn read_stream(
     }
     let chunks = check.chunks();
     let outcome = wrong.map_or_else(|| check.end(), Outcome::Wrong);
-    Ok(Exchange { first_content, chunks, ..Exchange::ended(outcome) })
+    Ok(Exchange {
+        first_content,
+        chunks,
+        ..Exchange::ended(outcome)
+    })
 }

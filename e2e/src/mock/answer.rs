@@ -31,7 +31,11 @@ pub(super) fn read_request(body: &[u8]) -> Option<Asked> {
     let mark: Mark = body.get(mark_at..mark_at + MARK_DIGITS)?.try_into().ok()?;
     let stream = is_true(body, br#""stream":"#);
     let include_usage = stream && is_true(body, br#""include_usage":"#);
-    mark.iter().all(u8::is_ascii_digit).then_some(Asked { mark, stream, include_usage })
+    mark.iter().all(u8::is_ascii_digit).then_some(Asked {
+        mark,
+        stream,
+        include_usage,
+    })
 }
 
 /// A quote inside a JSON string is escaped, so the quoted name can only be a field's.
@@ -53,8 +57,7 @@ pub(super) fn completion(mark: Mark) -> Bytes {
 /// One event of a streamed answer. `rest` is everything after the model.
 pub(super) fn event(mark: Mark, rest: &str) -> Bytes {
     const HEAD: &str = r#"data: {"id":"chatcmpl-mock"#;
-    const MODEL: &str =
-        r#"","object":"chat.completion.chunk","created":1700000000,"model":"mock-model","system_fingerprint":"fp_mock","#;
+    const MODEL: &str = r#"","object":"chat.completion.chunk","created":1700000000,"model":"mock-model","system_fingerprint":"fp_mock","#;
     let mut text = Vec::with_capacity(HEAD.len() + MARK_DIGITS + MODEL.len() + rest.len() + 3);
     text.extend_from_slice(HEAD.as_bytes());
     text.extend_from_slice(&mark);
@@ -70,7 +73,8 @@ mod tests {
 
     #[test]
     fn the_last_mark_of_a_request_is_the_one_that_is_echoed() {
-        let body = br#"{"messages":[{"content":"[[1111111111111111]]"},{"content":"x [[0000000000000042]]"}],"stream": true}"#;
+        let body =
+            br#"{"messages":[{"content":"[[1111111111111111]]"},{"content":"x [[0000000000000042]]"}],"stream": true}"#;
         let asked = read_request(body).unwrap();
         assert_eq!(&asked.mark, b"0000000000000042");
         assert!(asked.stream && !asked.include_usage);

@@ -33,14 +33,22 @@ enum Next {
 impl Chunks {
     pub(super) fn new(mark: Mark, include_usage: bool, streams: Streams) -> Self {
         let timer = Box::pin(sleep(streams.gap));
-        Self { mark, include_usage, streams, next: Next::Role, timer }
+        Self {
+            mark,
+            include_usage,
+            streams,
+            next: Next::Role,
+            timer,
+        }
     }
 
     fn content(&self, index: usize) -> Bytes {
         let mark = str::from_utf8(&self.mark).expect("a mark is made of digits");
         event(
             self.mark,
-            &format!(r#""choices":[{{"index":0,"delta":{{"content":"{index}@{mark} "}},"logprobs":null,"finish_reason":null}}]"#),
+            &format!(
+                r#""choices":[{{"index":0,"delta":{{"content":"{index}@{mark} "}},"logprobs":null,"finish_reason":null}}]"#
+            ),
         )
     }
 
@@ -60,7 +68,14 @@ impl http_body::Body for Chunks {
         let (event, next) = match this.next {
             Next::Role => {
                 const ROLE: &str = r#""choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]"#;
-                (event(this.mark, ROLE), if this.streams.chunks == 0 { Next::Finish } else { Next::Content(0) })
+                (
+                    event(this.mark, ROLE),
+                    if this.streams.chunks == 0 {
+                        Next::Finish
+                    } else {
+                        Next::Content(0)
+                    },
+                )
             }
             Next::Content(index) => {
                 // The first content comes at once, so that the time to it is the gateway's own.
@@ -69,11 +84,17 @@ impl http_body::Body for Chunks {
                 }
                 this.rearm();
                 let last = index + 1 == this.streams.chunks;
-                (this.content(index), if last { Next::Finish } else { Next::Content(index + 1) })
+                (
+                    this.content(index),
+                    if last { Next::Finish } else { Next::Content(index + 1) },
+                )
             }
             Next::Finish => {
                 const FINISH: &str = r#""choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]"#;
-                (event(this.mark, FINISH), if this.include_usage { Next::Usage } else { Next::Done })
+                (
+                    event(this.mark, FINISH),
+                    if this.include_usage { Next::Usage } else { Next::Done },
+                )
             }
             Next::Usage => {
                 let tokens = this.streams.chunks;

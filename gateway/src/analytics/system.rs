@@ -26,7 +26,7 @@ pub struct Query {
     /// Requests that have all of these in common are one row. Empty: all requests are.
     pub group_by: Vec<Dimension>,
     pub granularity: Granularity,
-    /// Only requests to Routes of this namespace.
+    /// Only requests to Routes of this namespace, and those of its keys.
     pub namespace: Option<Box<str>>,
     /// Only requests of this key (`namespace/name`).
     pub key: Option<Box<str>>,
@@ -269,10 +269,14 @@ fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
             name.strip_prefix(&**namespace)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
-        only.push_str(&one_of("route_name", &book.ids(inside)));
+        let ids = book.ids(inside);
+        // A request that named no Route belongs to the namespace of its key.
+        let (of_its_routes, of_its_keys) = (one_of("route_name", &ids), one_of("key_name", &ids));
+        only = format!("{only} AND ({of_its_routes} OR {of_its_keys})");
     }
     if let Some(key) = &query.key {
-        only.push_str(&one_of("key_name", &book.ids(|name| name == &**key)));
+        let ids = book.ids(|name| name == &**key);
+        only = format!("{only} AND {}", one_of("key_name", &ids));
     }
     format!(
         "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
@@ -287,7 +291,7 @@ fn one_of(column: &str, ids: &[i32]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     // No row has the number -1.
     format!(
-        " AND {column} IN (-1, {})",
+        "{column} IN (-1, {})",
         if ids.is_empty() {
             "-1".to_owned()
         } else {

@@ -11,7 +11,10 @@ const USAGE: &str = r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3
 
 #[test]
 fn the_right_completion_passes() {
-    assert_eq!(check_completion(&completion("[[0000000000000042]] yes", USAGE), Some(42)), Ok(()));
+    assert_eq!(
+        check_completion(&completion("[[0000000000000042]] yes", USAGE), Some(42)),
+        Ok(())
+    );
     assert_eq!(check_completion(&completion("anything", USAGE), None), Ok(()));
 }
 
@@ -43,8 +46,7 @@ fn content(index: usize, number: u64) -> String {
 
 const ROLE: &str = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
 const FINISH: &str = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
-const LAST: &str =
-    r#"data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+const LAST: &str = r#"data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 const DONE: &str = "data: [DONE]";
 
 fn verdict(events: &[&str]) -> Outcome {
@@ -60,13 +62,21 @@ fn verdict(events: &[&str]) -> Outcome {
 #[test]
 fn the_right_stream_passes_with_comments_in_between() {
     let (first, second) = (content(0, 42), content(1, 42));
-    assert_eq!(verdict(&[ROLE, &first, ": keep-alive", &second, FINISH, LAST, DONE]), Outcome::Ok);
+    assert_eq!(
+        verdict(&[ROLE, &first, ": keep-alive", &second, FINISH, LAST, DONE]),
+        Outcome::Ok
+    );
 }
 
 #[test]
 fn a_stream_with_a_chunk_lost_doubled_swapped_or_of_another_fails() {
     let (first, second, foreign) = (content(0, 42), content(1, 42), content(1, 43));
-    let streams: [&[&str]; 4] = [&[&first], &[&first, &first, &second], &[&second, &first], &[&first, &foreign]];
+    let streams: [&[&str]; 4] = [
+        &[&first],
+        &[&first, &first, &second],
+        &[&second, &first],
+        &[&first, &foreign],
+    ];
     for chunks in streams {
         let events = [&[ROLE], chunks, &[FINISH, LAST, DONE]].concat();
         assert!(matches!(verdict(&events), Outcome::Wrong(_)), "{chunks:?}");
@@ -78,8 +88,15 @@ fn a_stream_without_finish_usage_or_done_fails() {
     let (first, second) = (content(0, 42), content(1, 42));
     let whole = [ROLE, &first, &second, FINISH, LAST, DONE];
     for left_out in 3..whole.len() {
-        let events: Vec<&str> = (0..whole.len()).filter(|at| *at != left_out).map(|at| whole[at]).collect();
-        assert!(matches!(verdict(&events), Outcome::Wrong(_)), "without {}", whole[left_out]);
+        let events: Vec<&str> = (0..whole.len())
+            .filter(|at| *at != left_out)
+            .map(|at| whole[at])
+            .collect();
+        assert!(
+            matches!(verdict(&events), Outcome::Wrong(_)),
+            "without {}",
+            whole[left_out]
+        );
     }
 }
 
@@ -87,11 +104,17 @@ fn a_stream_without_finish_usage_or_done_fails() {
 fn a_typed_error_in_a_stream_is_told_apart_from_a_wrong_answer() {
     let first = content(0, 42);
     let error = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"error"}],"error":{"message":"cut"}}"#;
-    assert_eq!(verdict(&[ROLE, &first, error, DONE]), Outcome::StreamError(r#"{"message":"cut"}"#.to_owned()));
+    assert_eq!(
+        verdict(&[ROLE, &first, error, DONE]),
+        Outcome::StreamError(r#"{"message":"cut"}"#.to_owned())
+    );
 }
 
 #[test]
 fn an_event_after_done_fails() {
     let (first, second) = (content(0, 42), content(1, 42));
-    assert!(matches!(verdict(&[&first, &second, FINISH, LAST, DONE, FINISH]), Outcome::Wrong(_)));
+    assert!(matches!(
+        verdict(&[&first, &second, FINISH, LAST, DONE, FINISH]),
+        Outcome::Wrong(_)
+    ));
 }
