@@ -26,7 +26,11 @@ fn corpus(half: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let mut manifests = BTreeMap::new();
     for entry in fs::read_dir(root().join("e2e/manifests").join(half))? {
         let path = entry?.path();
-        let name = path.file_name().context("an entry has a name")?.to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .context("an entry has a name")?
+            .to_string_lossy()
+            .into_owned();
         manifests.insert(name, fs::read_to_string(&path)?);
     }
     Ok(manifests)
@@ -35,26 +39,46 @@ fn corpus(half: &str) -> anyhow::Result<BTreeMap<String, String>> {
 /// Runs kubectl in the repository's root, with the definitions installed.
 fn kubectl(arguments: &[&str]) -> anyhow::Result<Output> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
-    INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)?;
+    INSTALLED
+        .get_or_init(|| install().map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(anyhow::Error::msg)?;
     run(arguments)
 }
 
 fn run(arguments: &[&str]) -> anyhow::Result<Output> {
     let (cluster, config) = (std::env::var_os("CLUSTER_DIR"), std::env::var_os("KUBECONFIG"));
     // Any other cluster is somebody's.
-    if config.is_none() || config.map(PathBuf::from) != cluster.map(|cluster| Path::new(&cluster).join("admin.kubeconfig")) {
-        bail!("this is not inside a cluster of e2e/cluster: run this suite with e2e/test crds, or by `e2e/cluster up control` and `e2e/cluster run cargo test ...`");
+    if config.is_none()
+        || config.map(PathBuf::from) != cluster.map(|cluster| Path::new(&cluster).join("admin.kubeconfig"))
+    {
+        bail!(
+            "this is not inside a cluster of e2e/cluster: run this suite with e2e/test crds, or by `e2e/cluster up control` and `e2e/cluster run cargo test ...`"
+        );
     }
-    Command::new("kubectl").args(arguments).current_dir(root()).output().context("failed to run kubectl")
+    Command::new("kubectl")
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .context("failed to run kubectl")
 }
 
 fn install() -> anyhow::Result<()> {
     told(run(&["apply", "--server-side", "-f", "deploy/crds"])?)?;
-    told(run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", "deploy/crds"])?)?;
+    told(run(&[
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "-f",
+        "deploy/crds",
+    ])?)?;
     // Discovery, and with it what kubectl knows of the kinds, follows a moment later.
     let deadline = std::time::Instant::now() + e2e::wait::PATIENCE;
     while !run(&["get", "providers,routes,prompttemplates"])?.status.success() {
-        ensure!(std::time::Instant::now() < deadline, "the API server does not serve the kinds");
+        ensure!(
+            std::time::Instant::now() < deadline,
+            "the API server does not serve the kinds"
+        );
     }
     Ok(())
 }
@@ -73,7 +97,9 @@ fn dry_run(what: &str) -> anyhow::Result<Output> {
 fn admitted(text: &str) -> anyhow::Result<Result<(), Vec<String>>> {
     let document: Value = serde_yaml::from_str(text)?;
     let verdict = crds::admission::admit(&document);
-    Ok(verdict.map(drop).map_err(|refused| refused.faults.iter().map(ToString::to_string).collect()))
+    Ok(verdict
+        .map(drop)
+        .map_err(|refused| refused.faults.iter().map(ToString::to_string).collect()))
 }
 
 #[test]
@@ -93,11 +119,19 @@ fn invalid_manifests_are_refused_by_the_api_server_and_by_serve_in_words_that_na
     let manifests = corpus("invalid")?;
     ensure!(manifests.len() >= 60, "{} manifests", manifests.len());
     let output = dry_run("e2e/manifests/invalid")?;
-    ensure!(output.stdout.is_empty() && !output.status.success(), "accepted: {}", String::from_utf8_lossy(&output.stdout));
+    ensure!(
+        output.stdout.is_empty() && !output.status.success(),
+        "accepted: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     let said = String::from_utf8(output.stderr)?;
     let mut wrong = Vec::new();
     for (name, text) in &manifests {
-        let expected = text.lines().next().and_then(|line| line.strip_prefix(EXPECT)).with_context(|| name.clone())?;
+        let expected = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix(EXPECT))
+            .with_context(|| name.clone())?;
         match admitted(text)? {
             Err(faults) if faults.iter().any(|fault| fault.contains(expected)) => {}
             other => wrong.push(format!("{name}: serve says {other:?}, not `{expected}`")),
@@ -106,9 +140,16 @@ fn invalid_manifests_are_refused_by_the_api_server_and_by_serve_in_words_that_na
             Some(refusal) => refusal.to_owned(),
             None => String::from_utf8(dry_run(&format!("e2e/manifests/invalid/{name}"))?.stderr)?,
         };
-        let expected = text.lines().nth(1).and_then(|line| line.strip_prefix(EXPECT_API)).unwrap_or_else(|| field_or_words(expected));
+        let expected = text
+            .lines()
+            .nth(1)
+            .and_then(|line| line.strip_prefix(EXPECT_API))
+            .unwrap_or_else(|| field_or_words(expected));
         if refusal.is_empty() || !refusal.contains(expected) {
-            wrong.push(format!("{name}: the API server says `{}`, not `{expected}`", refusal.trim()));
+            wrong.push(format!(
+                "{name}: the API server says `{}`, not `{expected}`",
+                refusal.trim()
+            ));
         }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -118,7 +159,14 @@ fn invalid_manifests_are_refused_by_the_api_server_and_by_serve_in_words_that_na
 /// What follows the name of a file in the output, up to the next.
 fn refusal_of<'a>(said: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = said.split_once(&format!("e2e/manifests/invalid/{name}\""))?;
-    Some(rest.lines().next().unwrap_or_default().split("e2e/manifests/invalid/").next().unwrap_or_default())
+    Some(
+        rest.lines()
+            .next()
+            .unwrap_or_default()
+            .split("e2e/manifests/invalid/")
+            .next()
+            .unwrap_or_default(),
+    )
 }
 
 /// Of what `serve` says, that which the API server must say too: the name of the field, or else the words of a rule.
@@ -149,19 +197,31 @@ async fn serve_reports_each_invalid_file_and_no_valid_one() -> anyhow::Result<()
         let status = gateway.client.get_json("/status").await?;
         let faults = status["faults"].as_array().context("no faults")?;
         let malformed = faults.iter().filter(|fault| fault["reason"] == "Malformed");
-        let reported: BTreeSet<&str> =
-            malformed.filter_map(|fault| Path::new(fault["file"].as_str()?).file_name()?.to_str()).collect();
-        let expected: BTreeSet<&str> =
-            if half == "invalid" { manifests.keys().map(String::as_str).collect() } else { BTreeSet::new() };
+        let reported: BTreeSet<&str> = malformed
+            .filter_map(|fault| Path::new(fault["file"].as_str()?).file_name()?.to_str())
+            .collect();
+        let expected: BTreeSet<&str> = if half == "invalid" {
+            manifests.keys().map(String::as_str).collect()
+        } else {
+            BTreeSet::new()
+        };
         let difference: Vec<_> = reported.symmetric_difference(&expected).collect();
-        ensure!(difference.is_empty(), "{half}: serve and the API server differ over {difference:?}: {faults:?}");
+        ensure!(
+            difference.is_empty(),
+            "{half}: serve and the API server differ over {difference:?}: {faults:?}"
+        );
     }
     Ok(())
 }
 
 #[test]
 fn people_find_their_way_with_kubectl() -> anyhow::Result<()> {
-    told(kubectl(&["apply", "--server-side", "-f", "e2e/tests/crds/sample.yaml"])?)?;
+    told(kubectl(&[
+        "apply",
+        "--server-side",
+        "-f",
+        "e2e/tests/crds/sample.yaml",
+    ])?)?;
     for (name, columns) in [
         ("prov", &["NAME", "VENDOR", "AGE"][..]),
         ("rt", &["NAME", "MODEL", "STRATEGY", "AGE"][..]),
@@ -169,15 +229,25 @@ fn people_find_their_way_with_kubectl() -> anyhow::Result<()> {
     ] {
         let table = told(kubectl(&["get", name])?)?;
         let head: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
-        ensure!(head == columns && table.contains("sample"), "kubectl get {name}: {table}");
+        ensure!(
+            head == columns && table.contains("sample"),
+            "kubectl get {name}: {table}"
+        );
     }
     let all = told(kubectl(&["get", "llm", "--output=name"])?)?;
-    for name in ["provider.routeswitch.io/sample", "route.routeswitch.io/sample", "prompttemplate.routeswitch.io/sample"] {
+    for name in [
+        "provider.routeswitch.io/sample",
+        "route.routeswitch.io/sample",
+        "prompttemplate.routeswitch.io/sample",
+    ] {
         ensure!(all.contains(name), "kubectl get llm: {all}");
     }
-    for (selector, kind, found) in
-        [("spec.vendor=Simulated", "prov", true), ("spec.vendor=OpenAI", "prov", false), ("spec.model=sample", "rt", true), ("spec.model=other", "rt", false)]
-    {
+    for (selector, kind, found) in [
+        ("spec.vendor=Simulated", "prov", true),
+        ("spec.vendor=OpenAI", "prov", false),
+        ("spec.model=sample", "rt", true),
+        ("spec.model=other", "rt", false),
+    ] {
         let selected = told(kubectl(&["get", kind, "--output=name", "--field-selector", selector])?)?;
         ensure!(selected.contains("/sample") == found, "{selector}: {selected}");
     }
@@ -187,7 +257,12 @@ fn people_find_their_way_with_kubectl() -> anyhow::Result<()> {
 #[test]
 fn every_field_is_explained() -> anyhow::Result<()> {
     for kind in ["provider", "route", "prompttemplate"] {
-        let definition = told(kubectl(&["get", "crd", &format!("{kind}s.routeswitch.io"), "--output=json"])?)?;
+        let definition = told(kubectl(&[
+            "get",
+            "crd",
+            &format!("{kind}s.routeswitch.io"),
+            "--output=json",
+        ])?)?;
         let definition: Value = serde_json::from_str(&definition)?;
         let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let mut bare = Vec::new();

@@ -31,7 +31,10 @@ async fn ten_thousand_requests_over_a_restart_are_each_stored_once_and_byte_for_
     let work = Arc::new(Work::new(REQUESTS));
     let mut workers: JoinSet<_> = (0..WORKERS).map(|_| run(Arc::clone(&work), clients.clone())).collect();
 
-    until("half of the requests", async || Ok((work.taken() > REQUESTS / 2).then_some(()))).await?;
+    until("half of the requests", async || {
+        Ok((work.taken() > REQUESTS / 2).then_some(()))
+    })
+    .await?;
     let slow = begin_slow_streams(&gateway).await?;
     gateway.stop().await?;
     let slow = slow.join_all().await;
@@ -44,11 +47,18 @@ async fn ten_thousand_requests_over_a_restart_are_each_stored_once_and_byte_for_
         answers.extend(answered??);
     }
     for answer in answers {
-        ensure!(begun.insert(answer.id.clone(), answer.clone()).is_none(), "the id {} was given twice", answer.id);
+        ensure!(
+            begun.insert(answer.id.clone(), answer.clone()).is_none(),
+            "the id {} was given twice",
+            answer.id
+        );
     }
     ensure!(begun.len() == REQUESTS + SLOW, "{} requests began", begun.len());
     let status = gateway.client.get_json("/status").await?;
-    ensure!(status["capture"]["dropped_records"] == 0 && status["capture"]["dropped_contents"] == 0, "{status}");
+    ensure!(
+        status["capture"]["dropped_records"] == 0 && status["capture"]["dropped_contents"] == 0,
+        "{status}"
+    );
     gateway.stop().await?;
     check_requests(&begun, &stores::requests(&stage.data())?)?;
     check_examples(&begun, &stores::examples(&stage.data())?)
@@ -64,7 +74,9 @@ async fn run(work: Arc<Work>, mut clients: watch::Receiver<Client>) -> anyhow::R
                 begun.push(job.check(open.whole().await)?);
                 break;
             }
-            tokio::time::timeout(e2e::wait::PATIENCE, clients.changed()).await.context("no other gateway came")??;
+            tokio::time::timeout(e2e::wait::PATIENCE, clients.changed())
+                .await
+                .context("no other gateway came")??;
         }
     }
     Ok(begun)
@@ -82,10 +94,24 @@ async fn begin_slow_streams(gateway: &Gateway) -> anyhow::Result<JoinSet<anyhow:
         streams.spawn(async move {
             let rest = stream.whole().await;
             let transcript = Transcript::read(&rest.body)?;
-            ensure!(transcript.finish_reason() != Some("stop"), "a slow stream came to its end");
-            ensure!(rest.broken.is_some() || transcript.error().is_some(), "a stream ended silently: {}", rest.text());
+            ensure!(
+                transcript.finish_reason() != Some("stop"),
+                "a slow stream came to its end"
+            );
+            ensure!(
+                rest.broken.is_some() || transcript.error().is_some(),
+                "a stream ended silently: {}",
+                rest.text()
+            );
             let content = Some(first + &transcript.content());
-            Ok(Begun { id, body, outcome: "cut", is_captured: true, content, tool_calls: None })
+            Ok(Begun {
+                id,
+                body,
+                outcome: "cut",
+                is_captured: true,
+                content,
+                tool_calls: None,
+            })
         });
     }
     Ok(streams)
@@ -93,27 +119,62 @@ async fn begin_slow_streams(gateway: &Gateway) -> anyhow::Result<JoinSet<anyhow:
 
 fn check_requests(begun: &BTreeMap<String, Begun>, stored: &BTreeMap<String, Request>) -> anyhow::Result<()> {
     for (id, begun) in begun {
-        let request = stored.get(id).with_context(|| format!("{id} is not in the store of analytics: {begun:?}"))?;
-        ensure!(request.outcome == begun.outcome, "{request:?}, the client saw {begun:?}");
-        ensure!(request.content_kept == begun.is_captured.then_some(true), "{request:?}, the client saw {begun:?}");
-        ensure!(request.attempts == i64::from(begun.is_captured), "{request:?}, the client saw {begun:?}");
+        let request = stored
+            .get(id)
+            .with_context(|| format!("{id} is not in the store of analytics: {begun:?}"))?;
+        ensure!(
+            request.outcome == begun.outcome,
+            "{request:?}, the client saw {begun:?}"
+        );
+        ensure!(
+            request.content_kept == begun.is_captured.then_some(true),
+            "{request:?}, the client saw {begun:?}"
+        );
+        ensure!(
+            request.attempts == i64::from(begun.is_captured),
+            "{request:?}, the client saw {begun:?}"
+        );
     }
     let more: Vec<_> = stored.iter().filter(|(id, _)| !begun.contains_key(*id)).collect();
-    ensure!(more.is_empty(), "the store of analytics holds what no client saw begin: {more:?}");
+    ensure!(
+        more.is_empty(),
+        "the store of analytics holds what no client saw begin: {more:?}"
+    );
     Ok(())
 }
 
 fn check_examples(begun: &BTreeMap<String, Begun>, stored: &BTreeMap<String, Example>) -> anyhow::Result<()> {
     let captured: Vec<(&String, &Begun)> = begun.iter().filter(|(_, begun)| begun.is_captured).collect();
     for (id, begun) in &captured {
-        let example = stored.get(*id).with_context(|| format!("{id} is not in the store of examples: {begun:?}"))?;
-        ensure!(example.outcome == begun.outcome && example.is_complete == (begun.outcome == "ok"), "{example:?}, {begun:?}");
-        ensure!(example.request == begun.body.as_bytes(), "the request of {id}: {example:?}, the client sent {begun:?}");
-        ensure!(example.output == begun.content, "the answer to {id}: {example:?}, the client has {begun:?}");
-        let calls = example.tool_calls.as_ref().map(|calls| serde_json::from_str::<Value>(calls)).transpose()?;
-        ensure!(calls == begun.tool_calls, "the calls of {id}: {calls:?}, the client has {begun:?}");
+        let example = stored
+            .get(*id)
+            .with_context(|| format!("{id} is not in the store of examples: {begun:?}"))?;
+        ensure!(
+            example.outcome == begun.outcome && example.is_complete == (begun.outcome == "ok"),
+            "{example:?}, {begun:?}"
+        );
+        ensure!(
+            example.request == begun.body.as_bytes(),
+            "the request of {id}: {example:?}, the client sent {begun:?}"
+        );
+        ensure!(
+            example.output == begun.content,
+            "the answer to {id}: {example:?}, the client has {begun:?}"
+        );
+        let calls = example
+            .tool_calls
+            .as_ref()
+            .map(|calls| serde_json::from_str::<Value>(calls))
+            .transpose()?;
+        ensure!(
+            calls == begun.tool_calls,
+            "the calls of {id}: {calls:?}, the client has {begun:?}"
+        );
     }
     let more: Vec<_> = stored.keys().filter(|id| !begun.contains_key(*id)).collect();
-    ensure!(more.is_empty() && stored.len() == captured.len(), "the store of examples holds what no client saw begin: {more:?}");
+    ensure!(
+        more.is_empty() && stored.len() == captured.len(),
+        "the store of examples holds what no client saw begin: {more:?}"
+    );
     Ok(())
 }

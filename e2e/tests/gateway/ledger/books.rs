@@ -37,17 +37,27 @@ impl Entry {
 impl Books {
     /// Compares the sums by these dimensions with the rows of an answer.
     pub(super) fn compare(&self, names: &[&str], rows: &Value) -> anyhow::Result<()> {
-        let places: Vec<usize> = names.iter().filter_map(|name| DIMENSIONS.iter().position(|known| known == name)).collect();
+        let places: Vec<usize> = names
+            .iter()
+            .filter_map(|name| DIMENSIONS.iter().position(|known| known == name))
+            .collect();
         let mut groups: BTreeMap<Vec<Option<String>>, Vec<&Entry>> = BTreeMap::new();
         for entry in &self.0 {
             let group = places.iter().map(|place| entry.dimensions[*place].clone()).collect();
             groups.entry(group).or_default().push(entry);
         }
         let rows = rows.as_array().context("no rows")?;
-        ensure!(rows.len() == groups.len(), "{} rows, the ledger has {} groups: {rows:?}", rows.len(), groups.len());
+        ensure!(
+            rows.len() == groups.len(),
+            "{} rows, the ledger has {} groups: {rows:?}",
+            rows.len(),
+            groups.len()
+        );
         for row in rows {
             let group: Vec<Option<String>> = names.iter().map(|name| row[name].as_str().map(str::to_owned)).collect();
-            let entries = groups.get(&group).with_context(|| format!("the ledger has no such group: {row}"))?;
+            let entries = groups
+                .get(&group)
+                .with_context(|| format!("the ledger has no such group: {row}"))?;
             compare_row(entries, row)?;
         }
         Ok(())
@@ -75,7 +85,11 @@ fn compare_row(entries: &[&Entry], row: &Value) -> anyhow::Result<()> {
         "unpriced_count": entries.len() - costs.len(),
     });
     for (name, value) in expected.as_object().into_iter().flatten() {
-        ensure!(row[name] == *value, "{name} is {}, the ledger has {value}: {row}", row[name]);
+        ensure!(
+            row[name] == *value,
+            "{name} is {}, the ledger has {value}: {row}",
+            row[name]
+        );
     }
     for name in ["avg_latency_ms", "p50_latency_ms", "p95_latency_ms"] {
         ensure!(row[name].as_f64().is_some_and(|millis| millis > 0.0), "{name}: {row}");

@@ -40,7 +40,14 @@ const fn scene(
     end: Option<(&'static str, &'static str)>,
     target: Option<&'static str>,
 ) -> Scene {
-    Scene { model, streamed, status, outcome, end, target }
+    Scene {
+        model,
+        streamed,
+        status,
+        outcome,
+        end,
+        target,
+    }
 }
 
 const OK: (u16, &str) = (200, "ok");
@@ -61,10 +68,28 @@ pub(super) const SCENES: &[Scene] = &[
     scene("failover", false, OK, DEAR, Some("second")),
     scene("failover", true, OK, DEAR, Some("second")),
     scene("cut", true, (200, "cut"), Some(("default/priced", "sim-cut-3")), ONLY),
-    scene("limited", true, (429, "rate_limited"), Some(("default/sim", "sim-429")), ONLY),
-    scene("failing", false, (502, "upstream_error"), Some(("default/sim", "sim-500")), ONLY),
+    scene(
+        "limited",
+        true,
+        (429, "rate_limited"),
+        Some(("default/sim", "sim-429")),
+        ONLY,
+    ),
+    scene(
+        "failing",
+        false,
+        (502, "upstream_error"),
+        Some(("default/sim", "sim-500")),
+        ONLY,
+    ),
     scene("late", false, (504, "timeout"), Some(("default/sim", "sim-hang")), ONLY),
-    scene("refusing", true, (400, "client_error"), Some(("default/sim", "sim-400")), ONLY),
+    scene(
+        "refusing",
+        true,
+        (400, "client_error"),
+        Some(("default/sim", "sim-400")),
+        ONLY,
+    ),
     scene("unknown", false, (404, "client_error"), None, None),
     scene("empty", true, (503, "no_target"), None, None),
 ];
@@ -80,9 +105,15 @@ pub(super) fn objects() -> Vec<Value> {
     });
     let one = |name: &str, provider: &str, model: &str| {
         let timeouts = json!({ "firstToken": if name == "late" { "200ms" } else { "60s" } });
-        route(name, json!({ "targets": [target("only", provider, model, 1)], "timeouts": timeouts }))
+        route(
+            name,
+            json!({ "targets": [target("only", provider, model, 1)], "timeouts": timeouts }),
+        )
     };
-    let failover = [target("first", "sim", "sim-500", 1), target("second", "priced", "sim-words-31", 0)];
+    let failover = [
+        target("first", "sim", "sim-500", 1),
+        target("second", "priced", "sim-words-31", 0),
+    ];
     let mut objects = vec![
         provider("priced", json!({ "vendor": "Simulated", "models": models })),
         one("priced", "priced", "sim-cached-3-words-9"),
@@ -99,7 +130,11 @@ pub(super) fn objects() -> Vec<Value> {
         one("silent", "sim", SILENT),
         route("failover", json!({ "targets": failover })),
     ];
-    objects.extend(KEYS.iter().flatten().map(|(name, value)| key(name, json!({ "key": value }))));
+    objects.extend(
+        KEYS.iter()
+            .flatten()
+            .map(|(name, value)| key(name, json!({ "key": value }))),
+    );
     objects
 }
 
@@ -111,19 +146,36 @@ impl Scene {
     /// A request with a message of so many characters.
     pub(super) fn body(&self, length: usize) -> String {
         let text: String = "rivers and lakes ".chars().cycle().take(length).collect();
-        json!({ "model": self.model, "stream": self.streamed, "messages": [{ "role": "user", "content": text }] }).to_string()
+        json!({ "model": self.model, "stream": self.streamed, "messages": [{ "role": "user", "content": text }] })
+            .to_string()
     }
 
     /// The entry of a request that got this answer.
     pub(super) fn entry(&self, answer: &Answer, body: &str, key: Option<&str>) -> anyhow::Result<Entry> {
-        ensure!(answer.status == self.status, "status {}: {}", answer.status, answer.text());
+        ensure!(
+            answer.status == self.status,
+            "status {}: {}",
+            answer.status,
+            answer.text()
+        );
         let name = format!("default/{}", self.model);
         let route = (self.model != "unknown").then_some(name.as_str());
-        ensure!(answer.header("x-route-switch-route") == route.unwrap_or_default(), "{:?}", answer.headers);
-        ensure!(answer.header("x-route-switch-target") == self.target.unwrap_or_default(), "{:?}", answer.headers);
+        ensure!(
+            answer.header("x-route-switch-route") == route.unwrap_or_default(),
+            "{:?}",
+            answer.headers
+        );
+        ensure!(
+            answer.header("x-route-switch-target") == self.target.unwrap_or_default(),
+            "{:?}",
+            answer.headers
+        );
         let (provider, model) = self.end.unzip();
         let dimensions = dimensions([model, provider, route, self.target, key, Some(self.outcome)]);
-        let mut entry = Entry { dimensions, ..Entry::default() };
+        let mut entry = Entry {
+            dimensions,
+            ..Entry::default()
+        };
         match self.outcome {
             "ok" => {
                 let usage = answer.usage()?;
@@ -132,7 +184,11 @@ impl Scene {
                 entry.completion_tokens = tokens(&usage["completion_tokens"])?;
                 let cached = usage["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap_or(0);
                 entry.cost_pico_usd = cost_pico_usd(self.end, &entry, cached);
-                ensure!(usage["cost"].as_f64() == entry.cost_pico_usd.map(usd), "{usage}, not {:?}", entry.cost_pico_usd);
+                ensure!(
+                    usage["cost"].as_f64() == entry.cost_pico_usd.map(usd),
+                    "{usage}, not {:?}",
+                    entry.cost_pico_usd
+                );
             }
             "cut" => {
                 let messages = serde_json::from_str::<Value>(body)?["messages"].to_string();
@@ -148,7 +204,9 @@ impl Scene {
 
 fn cost_pico_usd(end: Option<(&str, &str)>, entry: &Entry, cached_tokens: u64) -> Option<i128> {
     let (provider, model) = end?;
-    let (_, [input, output, cached]) = PRICES.iter().find(|(name, _)| provider == "default/priced" && *name == model)?;
+    let (_, [input, output, cached]) = PRICES
+        .iter()
+        .find(|(name, _)| provider == "default/priced" && *name == model)?;
     let uncached = i128::from(entry.prompt_tokens - cached_tokens);
     Some(uncached * input + i128::from(cached_tokens) * cached + i128::from(entry.completion_tokens) * output)
 }

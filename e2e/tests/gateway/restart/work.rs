@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 const SEED: u64 = 9;
 /// What texts are made of: also what JSON escapes and what takes several bytes.
-const SYLLABLES: [&str; 12] = ["river ", "Å", "\"", "\\", "\n", "ß", "水", "🦀", "\u{7}", "end. ", "</s>", "\u{2028}"];
+const SYLLABLES: [&str; 12] = [
+    "river ", "Å", "\"", "\\", "\n", "ß", "水", "🦀", "\u{7}", "end. ", "</s>", "\u{2028}",
+];
 
 /// Hands out the requests.
 #[derive(Debug)]
@@ -62,18 +64,25 @@ pub(super) fn objects() -> Vec<Value> {
         ("slow", "sim-gap-100-words-600-chunks-600"),
     ];
     let routes = routes.map(|(name, model)| {
-        route(name, json!({ "targets": [target("only", "sim", model, 1)], "capture": { "content": true } }))
+        route(
+            name,
+            json!({ "targets": [target("only", "sim", model, 1)], "capture": { "content": true } }),
+        )
     });
     [vec![provider("sim", json!({ "vendor": "Simulated" }))], routes.to_vec()].concat()
 }
 
 pub(super) fn slow_body(number: usize) -> String {
-    json!({ "model": "slow", "stream": true, "messages": [{ "role": "user", "content": format!("slow {number}") }] }).to_string()
+    json!({ "model": "slow", "stream": true, "messages": [{ "role": "user", "content": format!("slow {number}") }] })
+        .to_string()
 }
 
 impl Work {
     pub(super) fn new(count: usize) -> Self {
-        Self { next: AtomicUsize::new(0), count }
+        Self {
+            next: AtomicUsize::new(0),
+            count,
+        }
     }
 
     pub(super) fn taken(&self) -> usize {
@@ -100,9 +109,15 @@ impl Job {
         };
         let length = if random.random_range(0..50) == 0 { 4000 } else { 60 };
         let syllables = random.random_range(1..length);
-        let text: String = (0..syllables).map(|_| SYLLABLES[random.random_range(0..SYLLABLES.len())]).collect();
+        let text: String = (0..syllables)
+            .map(|_| SYLLABLES[random.random_range(0..SYLLABLES.len())])
+            .collect();
         let text = format!("{number} {text}");
-        Self { body: body(kind, &text, &mut random), kind, text }
+        Self {
+            body: body(kind, &text, &mut random),
+            kind,
+            text,
+        }
     }
 
     /// What the client saw, which must be the answer to this very request.
@@ -114,20 +129,40 @@ impl Job {
             Kind::Refused => (400, "client_error"),
             Kind::Unknown => (404, "client_error"),
         };
-        ensure!(answer.status == status && answer.broken.is_none(), "{:?} got {answer:?}", self.kind);
-        let content = matches!(self.kind, Kind::Whole | Kind::Stream | Kind::Cut).then(|| answer.content()).transpose()?;
+        ensure!(
+            answer.status == status && answer.broken.is_none(),
+            "{:?} got {answer:?}",
+            self.kind
+        );
+        let content = matches!(self.kind, Kind::Whole | Kind::Stream | Kind::Cut)
+            .then(|| answer.content())
+            .transpose()?;
         if self.kind != Kind::Cut {
-            ensure!(content.as_ref().is_none_or(|content| *content == self.text), "{content:?} to {:?}", self.text);
+            ensure!(
+                content.as_ref().is_none_or(|content| *content == self.text),
+                "{content:?} to {:?}",
+                self.text
+            );
         }
         let tool_calls = (self.kind == Kind::Tools).then(|| tool_calls(&answer)).transpose()?;
         let (id, body, is_captured) = (answer.id().to_owned(), self.body.clone(), self.kind != Kind::Unknown);
-        Ok(Begun { id, body, outcome, is_captured, content, tool_calls })
+        Ok(Begun {
+            id,
+            body,
+            outcome,
+            is_captured,
+            content,
+            tool_calls,
+        })
     }
 }
 
 /// A body as no library would write it, so that it is seen if it is written anew on the way to the store.
 fn body(kind: Kind, text: &str, random: &mut SmallRng) -> String {
-    let content = json!(format!("repeat: {text}")).to_string().replace('ß', "\\u00DF").replace('/', "\\/");
+    let content = json!(format!("repeat: {text}"))
+        .to_string()
+        .replace('ß', "\\u00DF")
+        .replace('/', "\\/");
     let messages = format!("\"messages\" :[ {{\"content\":{content} , \"role\":\"user\"}}]");
     let (model, more) = match kind {
         Kind::Whole => ("plain", ""),
@@ -150,7 +185,11 @@ fn body(kind: Kind, text: &str, random: &mut SmallRng) -> String {
 fn tool_calls(answer: &Answer) -> anyhow::Result<Value> {
     let mut calls: Vec<Value> = Vec::new();
     for chunk in answer.transcript()?.chunks {
-        for part in chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten() {
+        for part in chunk["choices"][0]["delta"]["tool_calls"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             let index = usize::try_from(part["index"].as_u64().context("a call without index")?)?;
             if index == calls.len() {
                 let mut call = part.clone();
