@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 const API_VERSION: &str = "routeswitch.io/v1alpha1";
 
 fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
-    json!({ "apiVersion": API_VERSION, "kind": kind, "metadata": { "namespace": namespace, "name": name }, "spec": spec })
+    let metadata = json!({ "namespace": namespace, "name": name });
+    let mut object = json!({ "apiVersion": API_VERSION, "kind": kind, "metadata": metadata });
+    object["spec"] = spec;
+    object
 }
 
 /// A Provider. `name` may be NAMESPACE/NAME.
@@ -43,13 +46,16 @@ pub fn credential(name: &str, value: &str) -> Value {
 fn secret(name: &str, label: &str, fields: Value) -> Value {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
     let metadata = json!({ "namespace": namespace, "name": name, "labels": { label: "true" } });
-    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": fields })
+    let mut secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata });
+    secret["stringData"] = fields;
+    secret
 }
 
 /// One file of several documents.
 pub fn file(documents: &[Value]) -> String {
-    documents
-        .iter()
-        .map(|document| format!("---\n{document:#}\n"))
-        .collect()
+    let mut text = String::new();
+    for document in documents {
+        text += &format!("---\n{document:#}\n");
+    }
+    text
 }

@@ -111,7 +111,11 @@ const BAD: &[(&str, &str, &str)] = &[
         "inputMicroUsdPerMTok",
     ),
     ("inputMicroUsdPerMTok: 100", "contextTokens: 0", "contextTokens"),
-    ("- name: sim-echo\n", "- name: sim-echo\n  - name: sim-echo\n", "name"),
+    (
+        "- name: sim-echo\n",
+        "- name: sim-echo\n  - name: sim-echo\n",
+        "duplicate",
+    ),
     ("- name: sim-echo\n", "- title: sim-echo\n", "title"),
     ("connect: 5s", "connect: 5", "connect"),
     ("connect: 5s", "connect: five", "connect"),

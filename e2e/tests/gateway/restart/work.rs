@@ -121,7 +121,7 @@ impl Job {
     }
 
     /// What the client saw, which must be the answer to this very request.
-    pub(super) fn check(&self, answer: Answer) -> anyhow::Result<Begun> {
+    pub(super) fn check(&self, answer: &Answer) -> anyhow::Result<Begun> {
         let (status, outcome) = match self.kind {
             Kind::Whole | Kind::Stream | Kind::Tools => (200, "ok"),
             Kind::Cut => (200, "cut"),
@@ -144,7 +144,7 @@ impl Job {
                 self.text
             );
         }
-        let tool_calls = (self.kind == Kind::Tools).then(|| tool_calls(&answer)).transpose()?;
+        let tool_calls = (self.kind == Kind::Tools).then(|| tool_calls(answer)).transpose()?;
         let (id, body, is_captured) = (answer.id().to_owned(), self.body.clone(), self.kind != Kind::Unknown);
         Ok(Begun {
             id,
