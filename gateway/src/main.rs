@@ -1,6 +1,9 @@
 //! The `route-switch` program.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use gateway::cli::Cli;
@@ -13,7 +16,8 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("route-switch: {error:#}");
+            // Where standard error is closed as well, there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "route-switch: {error:#}");
             ExitCode::FAILURE
         }
     }

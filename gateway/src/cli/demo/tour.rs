@@ -29,7 +29,7 @@ impl Tour {
 
     fn end(&mut self, screen: Screen, told: Told) -> io::Result<()> {
         match told {
-            Ok(lines) => lines.iter().try_for_each(|line| screen.line(&format!("   {line}"))),
+            Ok(lines) => lines.iter().try_for_each(|line| screen.line(format!("   {line}").trim_end())),
             Err(unexpected) => {
                 self.failed += 1;
                 screen.line(&format!("   {}", screen.bad(&format!("NOT AS IT SHOULD BE: {unexpected}"))))

@@ -23,5 +23,5 @@ pub(in crate::cli::demo) async fn refusals(client: &mut Client) -> Told {
 fn refused(what: &str, answer: &Answer, status: u16, code: &str) -> Result<String, Unexpected> {
     let error = &answer.body["error"];
     check(answer.status == status && error["code"] == code, || format!("{what}: {} {}", answer.status, answer.body))?;
-    Ok(format!("{what}: {status} {code} ({})", short(error["message"].as_str().unwrap_or(""), 72)))
+    Ok(format!("{what}: {status} {code} ({})", short(error["message"].as_str().unwrap_or(""), 110)))
 }
