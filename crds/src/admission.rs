@@ -60,7 +60,10 @@ pub struct Refused {
 
 impl Fault {
     fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -83,17 +86,30 @@ impl Admitted {
             Admitted::ConfigMap(object) => (Kind::ConfigMap, &object.metadata),
         };
         let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
-        let name = metadata.name.as_deref().expect("an object without a name is not admitted");
-        ObjectId { kind, name: ObjectName::new(namespace, name) }
+        let name = metadata
+            .name
+            .as_deref()
+            .expect("an object without a name is not admitted");
+        ObjectId {
+            kind,
+            name: ObjectName::new(namespace, name),
+        }
     }
 }
 
 impl Refused {
     /// The object as the compiler takes it: bad, with what can be read of it.
     pub fn submitted<K>(self) -> Submitted<K> {
-        let Refused { id: _, faults, allowed_namespaces } = self;
+        let Refused {
+            id: _,
+            faults,
+            allowed_namespaces,
+        } = self;
         match allowed_namespaces {
-            Some(allowed_namespaces) => Submitted::PartlyReadable { faults, allowed_namespaces },
+            Some(allowed_namespaces) => Submitted::PartlyReadable {
+                faults,
+                allowed_namespaces,
+            },
             None => Submitted::Malformed(faults),
         }
     }
@@ -101,7 +117,11 @@ impl Refused {
 
 /// Judges one document of a manifest.
 pub fn admit(document: &Value) -> Result<Admitted, Refused> {
-    let kind = kind(document).map_err(|fault| Refused { id: None, faults: vec![fault], allowed_namespaces: None })?;
+    let kind = kind(document).map_err(|fault| Refused {
+        id: None,
+        faults: vec![fault],
+        allowed_namespaces: None,
+    })?;
     let id = identify(kind, document);
     let checked = match kind {
         Kind::Provider => custom(kind, document).map(Box::new).map(Admitted::Provider),
@@ -110,14 +130,17 @@ pub fn admit(document: &Value) -> Result<Admitted, Refused> {
         Kind::Secret => core::secret(document).map(Box::new).map(Admitted::Secret),
         Kind::ConfigMap => core::config_map(document).map(Box::new).map(Admitted::ConfigMap),
     };
-    checked.map_err(|faults| Refused { id, faults, allowed_namespaces: allowed_namespaces(kind, document) })
+    checked.map_err(|faults| Refused {
+        id,
+        faults,
+        allowed_namespaces: allowed_namespaces(kind, document),
+    })
 }
 
 /// Reads a list of messages by the schema of a `PromptTemplate`'s `messages`; fields of faults begin with the index.
 pub(crate) fn messages(value: &Value) -> Result<Vec<Message>, Vec<Fault>> {
-    let mut value = value.clone();
-    definition::integers(&mut value);
-    let faults = schema::messages().check(&mut value);
+    let value = normal(value);
+    let faults = schema::messages().check(&value);
     typed(value, faults)
 }
 
@@ -125,7 +148,13 @@ pub(crate) fn messages(value: &Value) -> Result<Vec<Message>, Vec<Fault>> {
 fn kind(document: &Value) -> Result<Kind, Fault> {
     let text = |field: &str| document.get(field).and_then(Value::as_str);
     if !document.is_object() {
-        return Err(Fault::new("", format!("must be an object with apiVersion, kind and metadata, not {}", words::type_of(document))));
+        return Err(Fault::new(
+            "",
+            format!(
+                "must be an object with apiVersion, kind and metadata, not {}",
+                words::type_of(document)
+            ),
+        ));
     }
     let (kind, api_version) = match text("kind") {
         Some("Provider") => (Kind::Provider, API_VERSION),
@@ -134,15 +163,23 @@ fn kind(document: &Value) -> Result<Kind, Fault> {
         Some("Secret") => (Kind::Secret, "v1"),
         Some("ConfigMap") => (Kind::ConfigMap, "v1"),
         other => {
-            let accepted = format!("must be Provider, Route or PromptTemplate (apiVersion {API_VERSION}), Secret or ConfigMap (apiVersion v1)");
-            return Err(Fault::new("kind", other.map_or(accepted.clone(), |other| format!("{accepted}, not `{other}`"))));
+            let accepted = format!(
+                "must be Provider, Route or PromptTemplate (apiVersion {API_VERSION}), Secret or ConfigMap (apiVersion v1)"
+            );
+            return Err(Fault::new(
+                "kind",
+                other.map_or(accepted.clone(), |other| format!("{accepted}, not `{other}`")),
+            ));
         }
     };
     match text("apiVersion") {
         Some(given) if given == api_version => Ok(kind),
         given => {
             let given = given.map(|given| format!(", not `{given}`")).unwrap_or_default();
-            Err(Fault::new("apiVersion", format!("must be {api_version} for kind {kind}{given}")))
+            Err(Fault::new(
+                "apiVersion",
+                format!("must be {api_version} for kind {kind}{given}"),
+            ))
         }
     }
 }
@@ -152,9 +189,14 @@ fn identify(kind: Kind, document: &Value) -> Option<ObjectId> {
     let name = metadata.get("name")?.as_str().filter(|name| !name.is_empty())?;
     let namespace = match metadata.get("namespace") {
         None | Some(Value::Null) => DEFAULT_NAMESPACE,
-        Some(namespace) => namespace.as_str()?,
+        Some(namespace) => namespace
+            .as_str()
+            .map(|text| if text.is_empty() { DEFAULT_NAMESPACE } else { text })?,
     };
-    Some(ObjectId { kind, name: ObjectName::new(namespace, name) })
+    Some(ObjectId {
+        kind,
+        name: ObjectName::new(namespace, name),
+    })
 }
 
 /// The namespaces that a refused object still allows. One that names none allows none.
@@ -163,21 +205,34 @@ fn allowed_namespaces(kind: Kind, document: &Value) -> Option<Vec<String>> {
     let spec = document.get("spec").filter(|_| has_them)?.as_object()?;
     match spec.get("allowedNamespaces") {
         None | Some(Value::Null) => Some(Vec::new()),
-        Some(list) => Some(list.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        Some(list) => Some(
+            list.as_array()?
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+        ),
     }
 }
 
 fn custom<K: DeserializeOwned>(kind: Kind, document: &Value) -> Result<K, Vec<Fault>> {
-    let mut object = document.clone();
-    definition::integers(&mut object);
+    let mut object = normal(document);
     let mut faults = metadata::check(&mut object);
     // Metadata has no schema of its own in a definition.
     let metadata = object.as_object_mut().and_then(|fields| fields.remove("metadata"));
-    faults.extend(schema::of(kind).check(&mut object));
+    faults.extend(schema::of(kind).check(&object));
     if let (Some(fields), Some(metadata)) = (object.as_object_mut(), metadata) {
         fields.insert("metadata".to_owned(), metadata);
     }
     typed(object, faults)
+}
+
+/// A document as `kubectl apply` sends it: without nulls, whole numbers as integers.
+fn normal(document: &Value) -> Value {
+    let mut document = document.clone();
+    structure::drop_nulls(&mut document);
+    definition::integers(&mut document);
+    document
 }
 
 /// The typed object, if there are no faults. What passes the schema fits the type; should it not, that is a fault too.

@@ -56,14 +56,23 @@ impl Holds {
 
 /// Reads a Secret that is called `secret_name`.
 pub(crate) fn read(secret_name: &str, secret: &Secret) -> Result<KeyEntry, Refused> {
-    let mut reader = Reader { secret, problems: Vec::new() };
+    let mut reader = Reader {
+        secret,
+        problems: Vec::new(),
+    };
     let holds = reader.key();
     let name = reader.name(secret_name);
     let role = reader.role();
     let routes = reader.routes();
     reader.unknown();
     match (holds, reader.problems) {
-        (Holds::Hash(sha256), problems) if problems.is_empty() => Ok(KeyEntry { stale: false, name, sha256, role, routes }),
+        (Holds::Hash(sha256), problems) if problems.is_empty() => Ok(KeyEntry {
+            stale: false,
+            name,
+            sha256,
+            role,
+            routes,
+        }),
         (holds, problems) => Err(Refused { problems, holds }),
     }
 }
@@ -75,8 +84,15 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn refuse(&mut self, field: &str, message: impl Into<String>) {
-        let field = if field.is_empty() { "data".to_owned() } else { format!("data.{field}") };
-        self.problems.push(Problem { field, message: message.into() });
+        let field = if field.is_empty() {
+            "data".to_owned()
+        } else {
+            format!("data.{field}")
+        };
+        self.problems.push(Problem {
+            field,
+            message: message.into(),
+        });
     }
 
     fn bytes(&self, field: &str) -> Option<&'a [u8]> {
@@ -113,7 +129,10 @@ impl<'a> Reader<'a> {
             return Holds::Nothing;
         }
         if key.last() == Some(&b'\n') {
-            self.refuse("key", "must not end with a newline; make the Secret without it (printf, not echo)");
+            self.refuse(
+                "key",
+                "must not end with a newline; make the Secret without it (printf, not echo)",
+            );
             return Holds::Unreadable;
         }
         if !KEY_LENGTH.contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
@@ -146,7 +165,10 @@ impl<'a> Reader<'a> {
                 name.to_owned()
             }
             Some(_) => {
-                self.refuse("name", "must be 1 to 253 characters, without newlines and other control characters");
+                self.refuse(
+                    "name",
+                    "must be 1 to 253 characters, without newlines and other control characters",
+                );
                 String::new()
             }
         }
@@ -165,7 +187,9 @@ impl<'a> Reader<'a> {
     }
 
     fn routes(&mut self) -> KeyRoutes {
-        let Some(text) = self.text("routes") else { return KeyRoutes::OwnNamespace };
+        let Some(text) = self.text("routes") else {
+            return KeyRoutes::OwnNamespace;
+        };
         if text.trim() == "*" {
             return KeyRoutes::All;
         }
@@ -177,7 +201,10 @@ impl<'a> Reader<'a> {
                 KeyRoutes::Listed(listed)
             }
             _ => {
-                self.refuse("routes", "must be * or at most 1024 NAMESPACE/NAME, separated by commas");
+                self.refuse(
+                    "routes",
+                    "must be * or at most 1024 NAMESPACE/NAME, separated by commas",
+                );
                 KeyRoutes::Listed(Vec::new())
             }
         }

@@ -51,7 +51,10 @@ pub enum Submitted<K> {
     /// It did not; an API server would have refused it.
     Malformed(Vec<Fault>),
     /// It did not, but its `allowedNamespaces` could be read: what is missing there is withdrawn although the object is bad.
-    PartlyReadable { faults: Vec<Fault>, allowed_namespaces: Vec<String> },
+    PartlyReadable {
+        faults: Vec<Fault>,
+        allowed_namespaces: Vec<String>,
+    },
 }
 
 /// What does not come from resources.
@@ -120,36 +123,75 @@ pub enum Reason {
 /// stale entries alike: what was withdrawn (an object, a Secret or its key or label, a `ConfigMap`, an entry of
 /// `allowedNamespaces`) is gone at once. The result depends on nothing but the arguments.
 pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Snapshot>) -> Compiled {
-    let Resources { providers, routes, prompt_templates, secrets, config_maps } = resources;
+    let Resources {
+        providers,
+        routes,
+        prompt_templates,
+        secrets,
+        config_maps,
+    } = resources;
     let nothing = Snapshot::default();
     let previous = previous.unwrap_or(&nothing);
     let mut report = Report::default();
 
-    let accepted = carry::entries(Kind::Provider, providers, &previous.providers, &mut report, |_, object| {
-        Outcome::from(accept::provider(&object.spec, settings), Some(&object.spec.allowed_namespaces))
-    });
+    let accepted = carry::entries(
+        Kind::Provider,
+        providers,
+        &previous.providers,
+        &mut report,
+        |_, object| {
+            Outcome::from(
+                accept::provider(&object.spec, settings),
+                Some(&object.spec.allowed_namespaces),
+            )
+        },
+    );
     let credentials = resolve::Credentials { secrets, settings };
     let providers = resolve::providers(accepted, &credentials, &previous.providers, &mut report);
 
     let mut accepted = carry::entries(Kind::Route, routes, &previous.routes, &mut report, |name, object| {
-        Outcome::from(accept::route(&name.namespace, &object.spec), Some(&object.spec.allowed_namespaces))
+        Outcome::from(
+            accept::route(&name.namespace, &object.spec),
+            Some(&object.spec.allowed_namespaces),
+        )
     });
     resolve::targets(&mut accepted, &providers, &resources.providers, &mut report);
-    let routes = conflict::routes(accepted, |name| routes.get(name).and_then(Submitted::created), &mut report);
+    let routes = conflict::routes(
+        accepted,
+        |name| routes.get(name).and_then(Submitted::created),
+        &mut report,
+    );
 
-    let accepted =
-        carry::entries(Kind::PromptTemplate, prompt_templates, &previous.prompts, &mut report, |name, object| {
-            prompt::accept(&name.namespace, &object.spec, config_maps)
-        });
+    let accepted = carry::entries(
+        Kind::PromptTemplate,
+        prompt_templates,
+        &previous.prompts,
+        &mut report,
+        |name, object| prompt::accept(&name.namespace, &object.spec, config_maps),
+    );
     let prompts = prompt::resolve(accepted, config_maps, &mut report);
 
     let accepted = key::entries(secrets, &previous.keys, &mut report);
-    let created = |name: &ObjectName| secrets.get(name).and_then(|secret| secret.metadata.creation_timestamp.as_ref());
+    let created = |name: &ObjectName| {
+        secrets
+            .get(name)
+            .and_then(|secret| secret.metadata.creation_timestamp.as_ref())
+    };
     let keys = conflict::keys(accepted, created, &mut report);
 
-    let mut snapshot = Snapshot { version: VERSION, revision: String::new(), providers, routes, prompts, keys };
+    let mut snapshot = Snapshot {
+        version: VERSION,
+        revision: String::new(),
+        providers,
+        routes,
+        prompts,
+        keys,
+    };
     snapshot.revision = revision::of(&snapshot);
-    Compiled { snapshot, diagnostics: report.into_diagnostics() }
+    Compiled {
+        snapshot,
+        diagnostics: report.into_diagnostics(),
+    }
 }
 
 impl<K: kube::Resource> Submitted<K> {

@@ -1,4 +1,4 @@
-//! The custom resource definitions as they are installed: what kube derives from the types, made ready for people and GitOps tools.
+//! The custom resource definitions as they are installed: what kube derives from the types, made ready for people.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -11,7 +11,10 @@ use crate::{prompt_template::PromptTemplate, provider::Provider, route::Route};
 /// Unlike what the derive gives, no field is nullable: the API server then drops a null as if the field were not there, and so
 /// does [`crate::admission`], instead of keeping it where `has()` finds it.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    [Provider::crd(), Route::crd(), PromptTemplate::crd()].into_iter().map(polish).collect()
+    [Provider::crd(), Route::crd(), PromptTemplate::crd()]
+        .into_iter()
+        .map(polish)
+        .collect()
 }
 
 /// The file name under which a definition is published.
@@ -29,17 +32,21 @@ pub fn manifest(definition: &CustomResourceDefinition) -> String {
 
 fn polish(definition: CustomResourceDefinition) -> CustomResourceDefinition {
     let mut value = serde_json::to_value(definition).expect("a definition serializes to JSON");
-    remove_nullable(&mut value);
+    remove_null(&mut value);
     serde_json::from_value(value).expect("a definition without nullable is a definition")
 }
 
-fn remove_nullable(value: &mut Value) {
+/// Neither nullable, nor null among the values of an optional enum.
+fn remove_null(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|name, value| !(name == "nullable" && value.is_boolean()));
-            fields.values_mut().for_each(remove_nullable);
+            if let Some(Value::Array(values)) = fields.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
+            fields.values_mut().for_each(remove_null);
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_nullable),
+        Value::Array(items) => items.iter_mut().for_each(remove_null),
         _ => {}
     }
 }

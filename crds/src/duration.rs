@@ -34,10 +34,16 @@ pub fn parse(text: &str) -> Result<Duration, ParseError> {
             _ => return Err(malformed()),
         };
         rest = &rest[letters..];
-        milliseconds =
-            number.checked_mul(unit).and_then(|part| milliseconds.checked_add(part)).ok_or_else(too_long)?;
+        milliseconds = number
+            .checked_mul(unit)
+            .and_then(|part| milliseconds.checked_add(part))
+            .ok_or_else(too_long)?;
     }
-    if text.is_empty() { Err(malformed()) } else { Ok(Duration::from_millis(milliseconds)) }
+    if text.is_empty() {
+        Err(malformed())
+    } else {
+        Ok(Duration::from_millis(milliseconds))
+    }
 }
 
 #[cfg(test)]
@@ -46,7 +52,13 @@ mod tests {
 
     #[test]
     fn units_add_up() {
-        for (text, milliseconds) in [("500ms", 500), ("30s", 30_000), ("1m30s", 90_000), ("2h", 7_200_000), ("1d", 86_400_000)] {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("1m30s", 90_000),
+            ("2h", 7_200_000),
+            ("1d", 86_400_000),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
     }

@@ -8,11 +8,16 @@
 //! **Invariant**: nothing here does I/O, reads a clock or the environment, or knows HTTP. The same resources compile to the same
 //! Snapshot with and without a cluster.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printer column of a resource has its own type_"
+)]
+
 pub mod admission;
 pub mod api_key;
 pub mod compiler;
-pub mod duration;
 pub mod definition;
+pub mod duration;
 pub mod object;
 pub mod pattern;
 pub mod prompt_template;

@@ -21,7 +21,8 @@ pub const TARGET_NAME: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 /// An identifier of the template language.
 pub const VARIABLE_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 /// http or https, a host, perhaps a port and a path; no user, query or fragment.
-pub const BASE_URL: &str = r"^https?://([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[-A-Za-z0-9._~%!$&'()*+,;=:@/]*)?$";
+pub const BASE_URL: &str =
+    r"^https?://([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[-A-Za-z0-9._~%!$&'()*+,;=:@/]*)?$";
 /// Visible ASCII with spaces inside.
 pub const HEADER_VALUE: &str = "^[!-~]([ -~]*[!-~])?$";
 
@@ -29,15 +30,16 @@ pub const HEADER_VALUE: &str = "^[!-~]([ -~]*[!-~])?$";
 pub fn words(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
         DURATION => "a duration like 500ms, 30s or 1m30s",
-        OBJECT_NAME => "lower-case letters, digits, - and ., beginning and ending with a letter or digit",
+        OBJECT_NAME | TARGET_NAME => "lower-case letters, digits, - and ., beginning and ending with a letter or digit",
         NAMESPACE => "lower-case letters, digits and -, beginning and ending with a letter or digit",
         NAMESPACE_OR_ALL => "the name of a namespace (lower-case letters, digits and -) or *",
         DATA_KEY => "letters, digits, -, _ and .",
         MODEL_NAME => "visible ASCII characters without spaces",
         ROUTE_NAME => "visible ASCII characters without spaces and @",
-        TARGET_NAME => "lower-case letters, digits, - and ., beginning and ending with a letter or digit",
         VARIABLE_NAME => "letters, digits and _, not beginning with a digit",
-        BASE_URL => "an http or https URL with a host and without user, query or fragment, like https://api.example.com/v1",
+        BASE_URL => {
+            "an http or https URL with a host and without user, query or fragment, like https://api.example.com/v1"
+        }
         HEADER_VALUE => "visible ASCII characters and spaces, without a space at the ends",
         _ => return None,
     })

@@ -1,6 +1,9 @@
 //! `PromptTemplate`: messages with variables, owned by people or Git.
 
-#![expect(unreachable_pub, reason = "KubeSchema copies the public type into the body of a function")]
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies the public type into the body of a function"
+)]
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -20,7 +23,12 @@ use crate::{pattern, reference::ConfigMapKeyRef};
     shortname = "pt",
     category = "llm",
     doc = "Messages with variables, owned by people or Git.",
-    printcolumn(name = "Source", type_ = "string", json_path = ".spec.messagesFrom.configMapKeyRef.name", priority = 1),
+    printcolumn(
+        name = "Source",
+        type_ = "string",
+        json_path = ".spec.messagesFrom.configMapKeyRef.name",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq",
     cel

@@ -1,6 +1,9 @@
 //! Provider: an LLM vendor account or endpoint, with its credentials, models and prices.
 
-#![expect(unreachable_pub, reason = "KubeSchema copies the public type into the body of a function")]
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies the public type into the body of a function"
+)]
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,9 @@
 //! Route: a client-facing model name and the targets behind it.
 
-#![expect(unreachable_pub, reason = "KubeSchema copies the public type into the body of a function")]
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies the public type into the body of a function"
+)]
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

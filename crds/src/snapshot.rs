@@ -78,9 +78,9 @@ impl Default for ProviderTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            first_token: Duration::from_secs(120),
-            idle: Duration::from_secs(60),
-            total: Duration::from_secs(600),
+            first_token: Duration::from_mins(2),
+            idle: Duration::from_mins(1),
+            total: Duration::from_mins(10),
         }
     }
 }
@@ -97,7 +97,13 @@ pub struct RouteTimeouts {
 
 impl Default for RouteTimeouts {
     fn default() -> Self {
-        Self { connect: None, first_token: None, idle: None, total: None, commit_after: Duration::from_secs(10) }
+        Self {
+            connect: None,
+            first_token: None,
+            idle: None,
+            total: None,
+            commit_after: Duration::from_secs(10),
+        }
     }
 }
 

@@ -48,7 +48,10 @@ fn syntax_problem(source: &str, error: &minijinja::Error) -> Problem {
         let line = u32::try_from(error.line()?).ok()?;
         Some(Position { line, column: 1 })
     };
-    let position = error.range().map(|range| position(source, range.start)).or_else(at_line);
+    let position = error
+        .range()
+        .map(|range| position(source, range.start))
+        .or_else(at_line);
     let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     Problem { position, message }
 }
@@ -58,7 +61,10 @@ fn position(source: &str, offset: usize) -> Position {
     let before = source.get(..offset).unwrap_or(source);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
-    Position { line: count(before.matches('\n').count()), column: count(before[line_start..].chars().count()) }
+    Position {
+        line: count(before.matches('\n').count()),
+        column: count(before[line_start..].chars().count()),
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +94,9 @@ mod tests {
             "{% macro greet(who, greeting='Hi') %}{{ greeting }} {{ who }}{% endmacro %}{{ greet(name) }}",
             "{% set ns = namespace(found=false) %}{% set ns.found = true %}{{ ns.found }}",
             "{{ range(3) | join(',') }} {{ dict(a=1) }} {{ name is defined }} {{ name is not none }}",
-            "{{ items[1:2] }} {{ items['a'] }} {{ loop_name if false else name }}".replace("loop_name", "name").as_str(),
+            "{{ items[1:2] }} {{ items['a'] }} {{ loop_name if false else name }}"
+                .replace("loop_name", "name")
+                .as_str(),
             "{% raw %}{{ undeclared }}{% endraw %}{# {{ undeclared }} #}",
             "{% filter upper %}{{ name }}{% endfilter %}",
             "{% set block %}{{ name }}{% endset %}{{ block }}",
@@ -143,8 +151,14 @@ mod tests {
 
     #[test]
     fn unknown_filters_tests_and_methods_are_refused() {
-        assert_eq!(problems("{{ name | shout }}"), [(1, 11, "there is no filter `shout`".to_owned())]);
-        assert_eq!(problems("{{ name is loud }}"), [(1, 12, "there is no test `loud`".to_owned())]);
+        assert_eq!(
+            problems("{{ name | shout }}"),
+            [(1, 11, "there is no filter `shout`".to_owned())]
+        );
+        assert_eq!(
+            problems("{{ name is loud }}"),
+            [(1, 12, "there is no test `loud`".to_owned())]
+        );
         let expected = "values have no methods such as `upper()`; use a filter, for instance `| upper`";
         assert_eq!(problems("{{ name.upper() }}"), [(1, 4, expected.to_owned())]);
     }

@@ -6,8 +6,8 @@ use crate::prompt_template::{Variable, VariableType};
 
 /// Names that the template language keeps for itself.
 const RESERVED: [&str; 18] = [
-    "and", "caller", "else", "false", "for", "if", "in", "is", "loop", "none", "not", "or", "self", "true", "False", "None",
-    "True", "super",
+    "and", "caller", "else", "false", "for", "if", "in", "is", "loop", "none", "not", "or", "self", "true", "False",
+    "None", "True", "super",
 ];
 
 /// A text that is no value of its variable's type.
@@ -35,18 +35,31 @@ pub fn read(type_: VariableType, text: &str) -> Result<Value, NotOfType> {
             Ok(integer) if !text.starts_with('+') => Ok(Value::from(integer)),
             _ => Err(NotOfType("an integer of 64 bits")),
         },
-        VariableType::Boolean => text.parse::<bool>().map(Value::from).map_err(|_| NotOfType("true or false")),
+        VariableType::Boolean => text
+            .parse::<bool>()
+            .map(Value::from)
+            .map_err(|_| NotOfType("true or false")),
         VariableType::Json => serde_json::from_str(text).map_err(|_| NotOfType("JSON")),
     }
 }
 
 /// Checks one declaration: its name, and that its default and allowed values fit its type, its length and each other.
 pub fn check(variable: &Variable) -> Vec<Problem> {
-    let Variable { name, type_, default, allowed, max_length, description: _ } = variable;
+    let Variable {
+        name,
+        type_,
+        default,
+        allowed,
+        max_length,
+        description: _,
+    } = variable;
     let mut problems = Vec::new();
     let mut problem = |field: String, message: String| problems.push(Problem { field, message });
     if RESERVED.contains(&name.as_str()) {
-        problem("name".to_owned(), format!("`{name}` is a word of the template language"));
+        problem(
+            "name".to_owned(),
+            format!("`{name}` is a word of the template language"),
+        );
     }
     let mut values = Vec::new();
     for (index, text) in allowed.iter().enumerate() {
@@ -69,7 +82,9 @@ fn fits(type_: VariableType, max_length: Option<i64>, text: &str) -> Result<Valu
     let value = read(type_, text).map_err(|error| error.to_string())?;
     let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
     match max_length {
-        Some(longest) if length > longest => Err(format!("is longer than maxLength ({length} characters, {longest} allowed)")),
+        Some(longest) if length > longest => Err(format!(
+            "is longer than maxLength ({length} characters, {longest} allowed)"
+        )),
         _ => Ok(value),
     }
 }
@@ -129,7 +144,13 @@ mod tests {
             (variable(VariableType::String, Some("c"), &["a", "b"], None), "default"),
             (variable(VariableType::String, Some("abc"), &[], Some(2)), "default"),
             (variable(VariableType::String, None, &["abc"], Some(2)), "enum[0]"),
-            (Variable { name: "loop".to_owned(), ..variable(VariableType::String, None, &[], None) }, "name"),
+            (
+                Variable {
+                    name: "loop".to_owned(),
+                    ..variable(VariableType::String, None, &[], None)
+                },
+                "name",
+            ),
         ] {
             let fields: Vec<String> = check(&variable).into_iter().map(|problem| problem.field).collect();
             assert_eq!(fields, [field], "{variable:?}");

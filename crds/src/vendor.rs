@@ -20,8 +20,16 @@ const ROWS: [VendorRow; 3] = [
         default_base_url: Some("https://api.openai.com/v1"),
         ambient_variable: Some("OPENAI_API_KEY"),
     },
-    VendorRow { vendor: Vendor::OpenAICompatible, default_base_url: None, ambient_variable: None },
-    VendorRow { vendor: Vendor::Simulated, default_base_url: None, ambient_variable: None },
+    VendorRow {
+        vendor: Vendor::OpenAICompatible,
+        default_base_url: None,
+        ambient_variable: None,
+    },
+    VendorRow {
+        vendor: Vendor::Simulated,
+        default_base_url: None,
+        ambient_variable: None,
+    },
 ];
 
 /// All vendors, for instance to read the environment variables that they name.
@@ -31,7 +39,9 @@ pub fn rows() -> &'static [VendorRow] {
 
 /// The row of one vendor.
 pub fn row(vendor: Vendor) -> &'static VendorRow {
-    ROWS.iter().find(|row| row.vendor == vendor).expect("the table has a row for each vendor, which a test checks")
+    ROWS.iter()
+        .find(|row| row.vendor == vendor)
+        .expect("the table has a row for each vendor, which a test checks")
 }
 
 #[cfg(test)]
@@ -41,7 +51,11 @@ mod tests {
     #[test]
     fn every_vendor_has_exactly_one_row() {
         for vendor in [Vendor::OpenAI, Vendor::OpenAICompatible, Vendor::Simulated] {
-            assert_eq!(rows().iter().filter(|row| row.vendor == vendor).count(), 1, "{vendor:?}");
+            assert_eq!(
+                rows().iter().filter(|row| row.vendor == vendor).count(),
+                1,
+                "{vendor:?}"
+            );
             assert_eq!(row(vendor).vendor, vendor);
         }
     }

@@ -9,8 +9,14 @@ fn committed() -> PathBuf {
 }
 
 fn crdgen(arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_crdgen")).args(arguments).output().unwrap();
-    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    let output = Command::new(env!("CARGO_BIN_EXE_crdgen"))
+        .args(arguments)
+        .output()
+        .expect("crdgen starts");
+    (
+        output.status.success(),
+        String::from_utf8(output.stderr).expect("crdgen writes text"),
+    )
 }
 
 #[test]
@@ -32,7 +38,11 @@ fn a_stale_or_foreign_file_is_named_with_the_command_that_mends_it() {
     let (good, message) = crdgen(&["--check", path]);
     fs::remove_dir_all(&directory).unwrap();
     assert!(!good);
-    for part in ["routeswitch.io_routes.yaml, ", "routeswitch.io_others.yaml (belongs to no kind", "run: cargo run"] {
+    for part in [
+        "routeswitch.io_routes.yaml, ",
+        "routeswitch.io_others.yaml (belongs to no kind",
+        "run: cargo run",
+    ] {
         assert!(message.contains(part), "{message}");
     }
     assert!(!message.contains("providers"), "{message}");

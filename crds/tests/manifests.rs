@@ -2,23 +2,27 @@
 
 use std::{fs, path::PathBuf};
 
-use crds::admission::admit;
+use crds::admission::{Refused, admit};
 use serde_json::Value;
 
 /// Name and text of each file of one half of the corpus, in order.
 fn corpus(half: &str) -> Vec<(String, String)> {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../e2e/manifests").join(half);
-    let entries = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()))
-        .collect();
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../e2e/manifests")
+        .join(half);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(&directory).expect("the corpus is there") {
+        let path = entry.expect("the folder can be read").path();
+        let text = fs::read_to_string(&path).expect("each file of the corpus is text");
+        files.push((path.display().to_string(), text));
+    }
     files.sort();
     files
 }
 
 fn verdict(text: &str) -> Result<(), Vec<String>> {
-    let document: Value = serde_yaml::from_str(text).unwrap();
-    let faults = |refused: crds::admission::Refused| refused.faults.iter().map(ToString::to_string).collect();
+    let document: Value = serde_yaml::from_str(text).expect("each file of the corpus is one YAML document");
+    let faults = |refused: Refused| refused.faults.iter().map(ToString::to_string).collect();
     admit(&document).map(drop).map_err(faults)
 }
 
@@ -37,7 +41,11 @@ fn every_invalid_manifest_is_refused_with_the_message_that_it_expects() {
     assert!(corpus.len() >= 60, "{}", corpus.len());
     let mut wrong = Vec::new();
     for (name, text) in corpus {
-        let expected = text.lines().next().and_then(|line| line.strip_prefix("# expect: ")).expect("a first line says it");
+        let expected = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# expect: "))
+            .expect("a first line says it");
         match verdict(&text) {
             Err(faults) if faults.iter().any(|fault| fault.contains(expected)) => {}
             other => wrong.push(format!("{name}: expected `{expected}`, got {other:?}")),

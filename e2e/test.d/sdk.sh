@@ -146,7 +146,7 @@ start_simulate() {
 }
 
 start_aimock() {
-  start aimock "$node/node_modules/.bin/llmock" --port "$upstream_port" --fixtures e2e/sdk/aimock
+  start aimock node "$work/node/aimock.mjs" "$upstream_port" "$PWD/e2e/sdk/aimock"
   await aimock "$upstream_port" /v1/models "HTTP/"
 }
 
@@ -166,17 +166,20 @@ start_target() {
 
 run_python() ( cd e2e/sdk/python && "$python/bin/python" -B -m pytest -p no:cacheprovider -ra . )
 
-# The tests are copied: Node looks for packages beside the file that asks for them.
-run_node() (
-  [ -d "$work/node" ] || { cp -r e2e/sdk/node "$work/node" && ln -sfn "$node/node_modules" "$work/node/node_modules"; }
-  cd "$work/node" && node --test --test-reporter=spec
-)
+run_node() ( cd "$work/node" && node --test --test-reporter=spec )
+
+# What runs in Node is copied: it looks for packages beside the file that asks for them.
+copy_node_sources() {
+  cp -r e2e/sdk/node "$work/node"
+  ln -sfn "$node/node_modules" "$work/node/node_modules"
+}
 
 # Each target is tested, whatever became of the one before.
 run_on_targets() { # python or node
   local sdk=$1 target port status=0
   work=$(mktemp -d) started=()
   trap 'stop_all; rm -rf "$work"' EXIT
+  copy_node_sources
   for target in "${SDK_TARGETS[@]}"; do
     echo "== $sdk on $target"
     if start_target; then

@@ -4,6 +4,7 @@ use std::{io, sync::LazyLock};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub mod demo;
 pub mod serve;
 pub mod simulate;
 
@@ -22,6 +23,8 @@ pub struct Cli {
 enum Command {
     /// Serve the Routes of the manifests in a directory
     Serve(serve::Arguments),
+    /// Show the gateway at work on simulated providers, then keep it running
+    Demo(demo::Arguments),
     /// Run a simulated provider that speaks OpenAI's wire format, with faults on demand
     Simulate(simulate::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
@@ -37,6 +40,7 @@ impl Cli {
         let _ = rustls::crypto::ring::default_provider().install_default();
         match self.command {
             Command::Serve(arguments) => Ok(serve::run(arguments)?),
+            Command::Demo(arguments) => Ok(demo::run(arguments)?),
             Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
             Command::Completion { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "route-switch", &mut io::stdout().lock());

@@ -23,27 +23,38 @@ const FIELDS: [&str; 15] = [
     "selfLink",
     "uid",
 ];
+const OWNER_FIELDS: [&str; 6] = ["apiVersion", "blockOwnerDeletion", "controller", "kind", "name", "uid"];
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 /// All annotations of an object together, in bytes.
 const ANNOTATIONS: usize = 256 * 1024;
-const NAME_WORDS: &str = "must be at most 253 lower-case letters, digits, - and ., each part beginning and ending with a letter or digit";
-const LABEL_WORDS: &str = "must be at most 63 lower-case letters, digits and -, beginning and ending with a letter or digit";
+const NAME_WORDS: &str =
+    "must be at most 253 lower-case letters, digits, - and ., each part beginning and ending with a letter or digit";
+const LABEL_WORDS: &str =
+    "must be at most 63 lower-case letters, digits and -, beginning and ending with a letter or digit";
 const KEY_WORDS: &str = "the key must be a name of at most 63 letters, digits, -, _ and ., beginning and ending with a letter or digit, perhaps after a DNS prefix and /";
-const VALUE_WORDS: &str = "must be at most 63 letters, digits, -, _ and ., beginning and ending with a letter or digit, or empty";
+const VALUE_WORDS: &str =
+    "must be at most 63 letters, digits, -, _ and ., beginning and ending with a letter or digit, or empty";
 
-/// Checks `object.metadata`, drops its nulls and fills in its namespace.
+/// Checks `object.metadata`, which has no nulls, and fills in its namespace.
 pub(super) fn check(object: &mut Value) -> Vec<Fault> {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
         return match object.get("metadata") {
             None | Some(Value::Null) => vec![Fault::new("metadata.name", "is required")],
-            Some(other) => vec![Fault::new("metadata", format!("must be an object, not {}", words::type_of(other)))],
+            Some(other) => vec![Fault::new(
+                "metadata",
+                format!("must be an object, not {}", words::type_of(other)),
+            )],
         };
     };
-    metadata.retain(|_, field| !field.is_null());
+    // An empty namespace is as good as none.
+    metadata.retain(|name, field| !(name == "namespace" && field.as_str() == Some("")));
     let mut faults = Vec::new();
     for name in metadata.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-        faults.push(Fault::new(child("metadata", name), format!("unknown field; there are {}", FIELDS.join(", "))));
+        faults.push(Fault::new(
+            child("metadata", name),
+            format!("unknown field; there are {}", FIELDS.join(", ")),
+        ));
     }
     names(metadata, &mut faults);
     for map in ["labels", "annotations"] {
@@ -72,33 +83,37 @@ fn names(metadata: &Map<String, Value>, faults: &mut Vec<Fault>) {
         None => {}
         Some(Value::String(namespace)) if is_label(namespace) => {}
         Some(Value::String(namespace)) => {
-            faults.push(Fault::new("metadata.namespace", format!("{LABEL_WORDS}, not `{namespace}`")));
+            faults.push(Fault::new(
+                "metadata.namespace",
+                format!("{LABEL_WORDS}, not `{namespace}`"),
+            ));
         }
         Some(other) => faults.push(Fault::new("metadata.namespace", not_text(other))),
     }
-    if metadata.get("resourceVersion").is_some_and(|version| version.as_str() != Some("")) {
-        faults.push(Fault::new("metadata.resourceVersion", "must not be set: the API server gives it"));
-    }
 }
 
-fn entries(map: &str, metadata: &mut Map<String, Value>, faults: &mut Vec<Fault>) {
+fn entries(map: &str, metadata: &Map<String, Value>, faults: &mut Vec<Fault>) {
     let field = format!("metadata.{map}");
-    let entries = match metadata.get_mut(map) {
+    let entries = match metadata.get(map) {
         None => return,
         Some(Value::Object(entries)) => entries,
         Some(other) => {
-            faults.push(Fault::new(field, format!("must be a map of strings, not {}", words::type_of(other))));
+            faults.push(Fault::new(
+                field,
+                format!("must be a map of strings, not {}", words::type_of(other)),
+            ));
             return;
         }
     };
     let mut size = 0;
     for (key, value) in entries {
         let field = child(&field, key);
-        if value.is_null() {
-            *value = Value::from("");
-        }
         // The prefix of an annotation's key may have capitals, that of a label's may not.
-        let known_as = if map == "annotations" { key.to_ascii_lowercase() } else { key.clone() };
+        let known_as = if map == "annotations" {
+            key.to_ascii_lowercase()
+        } else {
+            key.clone()
+        };
         if !is_qualified(&known_as) {
             faults.push(Fault::new(&*field, format!("{KEY_WORDS}, not `{key}`")));
         }
@@ -111,11 +126,21 @@ fn entries(map: &str, metadata: &mut Map<String, Value>, faults: &mut Vec<Fault>
         }
     }
     if map == "annotations" && size > ANNOTATIONS {
-        faults.push(Fault::new(field, format!("must have at most {ANNOTATIONS} bytes together, have {size}")));
+        faults.push(Fault::new(
+            field,
+            format!("must have at most {ANNOTATIONS} bytes together, have {size}"),
+        ));
     }
 }
 
 fn finalizers(metadata: &Map<String, Value>, faults: &mut Vec<Fault>) {
+    let has = |wanted: &str| items(metadata, "finalizers").any(|(_, finalizer)| finalizer.as_str() == Some(wanted));
+    if has("orphan") && has("foregroundDeletion") {
+        faults.push(Fault::new(
+            "metadata.finalizers",
+            "must not have both orphan and foregroundDeletion",
+        ));
+    }
     for (index, finalizer) in items(metadata, "finalizers") {
         if !finalizer.as_str().is_some_and(is_qualified) {
             let message = "must be a name with a DNS prefix, like example.com/cleanup";
@@ -126,16 +151,33 @@ fn finalizers(metadata: &Map<String, Value>, faults: &mut Vec<Fault>) {
 
 fn owners(metadata: &Map<String, Value>, faults: &mut Vec<Fault>) {
     for (index, owner) in items(metadata, "ownerReferences") {
+        let path = format!("metadata.ownerReferences[{index}]");
+        let text = |field: &str| owner.get(field).and_then(Value::as_str).unwrap_or_default();
         for field in ["apiVersion", "kind", "name", "uid"] {
-            if !owner.get(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
-                faults.push(Fault::new(format!("metadata.ownerReferences[{index}].{field}"), "is required"));
+            if text(field).is_empty() {
+                faults.push(Fault::new(format!("{path}.{field}"), "is required"));
             }
+        }
+        if text("apiVersion") == "v1" && text("kind") == "Event" {
+            faults.push(Fault::new(&path, "must not be an Event"));
+        }
+        let fields = owner.as_object().into_iter().flatten().map(|(name, _)| name);
+        for name in fields.filter(|name| !OWNER_FIELDS.contains(&name.as_str())) {
+            faults.push(Fault::new(
+                child(&path, name),
+                format!("unknown field; there are {}", OWNER_FIELDS.join(", ")),
+            ));
         }
     }
 }
 
 fn items<'a>(metadata: &'a Map<String, Value>, list: &str) -> impl Iterator<Item = (usize, &'a Value)> {
-    metadata.get(list).and_then(Value::as_array).into_iter().flatten().enumerate()
+    metadata
+        .get(list)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .enumerate()
 }
 
 fn not_text(value: &Value) -> String {

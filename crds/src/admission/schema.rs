@@ -49,16 +49,21 @@ fn source(kind: &str) -> Value {
 impl Schema {
     fn compile(source: Value) -> Self {
         let options = jsonschema::options().with_draft(jsonschema::Draft::Draft7);
-        let structural = options.build(&source).expect("our schemas are valid, which a test checks");
+        let structural = options
+            .build(&source)
+            .expect("our schemas are valid, which a test checks");
         let rules = compile_schema(&source);
-        Self { source, structural, rules }
+        Self {
+            source,
+            structural,
+            rules,
+        }
     }
 
-    /// All that is wrong with `value`, which loses the nulls that the API server drops. Rules are asked only of what has the right
-    /// structure: on anything else they would fail for that reason alone.
-    pub(super) fn check(&self, value: &mut Value) -> Vec<Fault> {
+    /// All that is wrong with `value`, which has no nulls but in lists. Rules are asked only of what has the right structure: on
+    /// anything else they would fail for that reason alone.
+    pub(super) fn check(&self, value: &Value) -> Vec<Fault> {
         let mut faults = structure::unknown_fields(value, &self.source);
-        structure::drop_nulls(value, &self.source);
         faults.extend(self.structural.iter_errors(value).map(|error| words::fault(&error)));
         faults.extend(structure::duplicates(value, &self.source));
         if faults.is_empty() {
@@ -68,10 +73,15 @@ impl Schema {
     }
 
     fn broken_rules(&self, value: &Value) -> Vec<Fault> {
-        let Err(errors) = Validator::new().validate_compiled(&self.rules, value, None) else { return Vec::new() };
+        let Err(errors) = Validator::new().validate_compiled(&self.rules, value, None) else {
+            return Vec::new();
+        };
         let fault = |error: kube::core::cel::ValidationError| match error.kind {
             ErrorKind::ValidationFailure => Fault::new(error.field_path, error.message),
-            _ => Fault::new(error.field_path, format!("cannot be checked ({}): {}", error.rule, error.message)),
+            _ => Fault::new(
+                error.field_path,
+                format!("cannot be checked ({}): {}", error.rule, error.message),
+            ),
         };
         errors.into_iter().map(fault).collect()
     }
@@ -103,14 +113,22 @@ mod tests {
                     Some("object") if has("additionalProperties") => assert!(has("maxProperties"), "{kind} {schema}"),
                     _ => {}
                 }
-                for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                for (name, property) in schema
+                    .get("properties")
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flatten()
+                {
                     assert!(name == "spec" || property.get("description").is_some(), "{kind} {name}");
                 }
                 if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
                     assert!(pattern::words(pattern).is_some(), "{kind} {pattern}");
                 }
                 if schema.get("type").is_some_and(Value::is_string) {
-                    assert!(!has("nullable") && !has("anyOf") && !has("oneOf") && !has("default"), "{kind} {schema}");
+                    assert!(
+                        !has("nullable") && !has("anyOf") && !has("oneOf") && !has("default"),
+                        "{kind} {schema}"
+                    );
                 }
             });
         }
@@ -120,7 +138,12 @@ mod tests {
     fn every_rule_compiles_and_has_a_message() {
         for kind in ["Provider", "Route", "PromptTemplate"] {
             walk(&source(kind), &mut |schema| {
-                for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+                for rule in schema
+                    .get("x-kubernetes-validations")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                {
                     assert!(rule["message"].is_string(), "{rule}");
                 }
                 assert!(!schema.is_object() || !compile_schema(schema).has_errors(), "{schema}");

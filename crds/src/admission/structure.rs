@@ -44,26 +44,28 @@ fn find_unknown(path: &str, value: &Value, schema: &Value, faults: &mut Vec<Faul
 }
 
 fn unknown_message(schema: &Value) -> String {
-    let known: Vec<&str> =
-        schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let known: Vec<&str> = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
     match known.as_slice() {
         [] => "unknown field; there are no fields here".to_owned(),
         known => format!("unknown field; there are {}", known.join(", ")),
     }
 }
 
-/// Removes fields that are null, as the API server does where a field is not nullable; none of ours is.
-pub(super) fn drop_nulls(value: &mut Value, schema: &Value) {
+/// Removes fields that are null: `kubectl apply` does not send them, and the API server drops those that it gets where a field is
+/// not nullable, as none of ours is. Nulls in lists stay.
+pub(super) fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|name, field| !(field.is_null() && children(schema, name).is_some()));
-            for (name, field) in fields {
-                if let Some(schema) = children(schema, name) {
-                    drop_nulls(field, schema);
-                }
-            }
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| drop_nulls(item, &schema["items"])),
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
     }
 }
@@ -88,10 +90,19 @@ fn find_duplicates(path: &str, value: &Value, schema: &Value, faults: &mut Vec<F
             for (index, item) in items.iter().enumerate() {
                 let path_here = format!("{path}[{index}]");
                 let identity = identity(item, schema);
-                let earlier = items[..index].iter().position(|other| self::identity(other, schema) == identity);
+                let earlier = items[..index]
+                    .iter()
+                    .position(|other| self::identity(other, schema) == identity);
                 if let (Some(identity), Some(earlier)) = (identity, earlier) {
-                    let identity = identity.iter().map(|part| part.as_str().unwrap_or_default()).collect::<Vec<_>>().join(", ");
-                    faults.push(Fault::new(&path_here, format!("duplicate of {path}[{earlier}]: `{identity}` must be there only once")));
+                    let identity = identity
+                        .iter()
+                        .map(|part| part.as_str().unwrap_or_default())
+                        .collect::<Vec<_>>()
+                        .join(", ");
+                    faults.push(Fault::new(
+                        &path_here,
+                        format!("duplicate of {path}[{earlier}]: `{identity}` must be there only once"),
+                    ));
                 }
                 find_duplicates(&path_here, item, &schema["items"], faults);
             }

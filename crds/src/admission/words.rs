@@ -86,7 +86,10 @@ fn items(count: u64) -> &'static str {
 
 fn list(options: &Value) -> String {
     let options = options.as_array().into_iter().flatten();
-    options.map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ")
+    options
+        .map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A bound without the fraction that its type gives it.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest wait that can be asked for.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// What was found wrong with one spec.
 #[derive(Default)]
@@ -23,17 +23,32 @@ struct Problems(Vec<Diagnostic>);
 
 /// The entry of a Provider, its credential still open.
 pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<ProviderEntry, Vec<Diagnostic>> {
-    let ProviderSpec { vendor, base_url, auth, models, timeouts, headers, allow_insecure: _, allowed_namespaces } = spec;
+    let ProviderSpec {
+        vendor,
+        base_url,
+        auth,
+        models,
+        timeouts,
+        headers,
+        allow_insecure: _,
+        allowed_namespaces,
+    } = spec;
     let mut problems = Problems::default();
     let base_url = problems.base_url(*vendor, base_url.as_deref(), settings);
     let auth = problems.auth(*vendor, auth.as_ref());
     let entries = models.iter().enumerate();
-    let models = entries.map(|(index, model)| (model.name.clone(), problems.model(index, model))).collect();
+    let models = entries
+        .map(|(index, model)| (model.name.clone(), problems.model(index, model)))
+        .collect();
     let asked = timeouts.clone().unwrap_or_default();
     let default = ProviderTimeouts::default();
     let timeouts = ProviderTimeouts {
-        connect: problems.wait("connect", asked.connect.as_deref()).unwrap_or(default.connect),
-        first_token: problems.wait("firstToken", asked.first_token.as_deref()).unwrap_or(default.first_token),
+        connect: problems
+            .wait("connect", asked.connect.as_deref())
+            .unwrap_or(default.connect),
+        first_token: problems
+            .wait("firstToken", asked.first_token.as_deref())
+            .unwrap_or(default.first_token),
         idle: problems.wait("idle", asked.idle.as_deref()).unwrap_or(default.idle),
         total: problems.wait("total", asked.total.as_deref()).unwrap_or(default.total),
     };
@@ -45,14 +60,25 @@ pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<Provi
         credential: None,
         models,
         timeouts,
-        headers: headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.0.clone()))
+            .collect(),
         allowed_namespaces: allowed_namespaces.clone(),
     })
 }
 
 /// The entry of a Route in `namespace`, its targets still unresolved.
 pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec<Diagnostic>> {
-    let RouteSpec { model, aliases, targets, strategy, timeouts, capture, allowed_namespaces } = spec;
+    let RouteSpec {
+        model,
+        aliases,
+        targets,
+        strategy,
+        timeouts,
+        capture,
+        allowed_namespaces,
+    } = spec;
     let mut problems = Problems::default();
     let asked = timeouts.clone().unwrap_or_default();
     let default = RouteTimeouts::default();
@@ -61,10 +87,14 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
         first_token: problems.wait("firstToken", asked.first_token.as_deref()),
         idle: problems.wait("idle", asked.idle.as_deref()),
         total: problems.wait("total", asked.total.as_deref()),
-        commit_after: problems.wait("commitAfter", asked.commit_after.as_deref()).unwrap_or(default.commit_after),
+        commit_after: problems
+            .wait("commitAfter", asked.commit_after.as_deref())
+            .unwrap_or(default.commit_after),
     };
     let entries = targets.iter().enumerate();
-    let targets = entries.map(|(index, target)| problems.target(namespace, index, target)).collect();
+    let targets = entries
+        .map(|(index, target)| problems.target(namespace, index, target))
+        .collect();
     problems.or(RouteEntry {
         stale: false,
         names: std::iter::once(model).chain(aliases).cloned().collect(),
@@ -87,7 +117,12 @@ impl Problems {
 
     /// The resolved URL, without a slash at the end; empty when there is none, which is then reported.
     fn base_url(&mut self, vendor: Vendor, given: Option<&str>, settings: &Settings) -> String {
-        let simulator = || settings.simulator_url.as_deref().filter(|_| vendor == Vendor::Simulated);
+        let simulator = || {
+            settings
+                .simulator_url
+                .as_deref()
+                .filter(|_| vendor == Vendor::Simulated)
+        };
         let resolved = match (given, vendor::row(vendor).default_base_url, simulator()) {
             (Some(given), _, _) => given.to_owned(),
             (None, Some(default), _) => default.to_owned(),
@@ -116,7 +151,11 @@ impl Problems {
 
     fn auth(&mut self, vendor: Vendor, auth: Option<&Auth>) -> AuthEntry {
         let Some(Auth { keys, none }) = auth else {
-            return if vendor::row(vendor).ambient_variable.is_some() { AuthEntry::Ambient } else { AuthEntry::None };
+            return if vendor::row(vendor).ambient_variable.is_some() {
+                AuthEntry::Ambient
+            } else {
+                AuthEntry::None
+            };
         };
         match (keys.as_deref(), none) {
             (None, Some(_)) => AuthEntry::None,
@@ -154,13 +193,24 @@ impl Problems {
     }
 
     fn target(&mut self, namespace: &str, index: usize, target: &Target) -> TargetEntry {
-        let Target { name, provider_ref, model, weight } = target;
+        let Target {
+            name,
+            provider_ref,
+            model,
+            weight,
+        } = target;
         let weight = u32::try_from(weight.unwrap_or(1)).unwrap_or_else(|_| {
             self.invalid(format!("spec.targets[{index}].weight"), "must not be negative");
             0
         });
         let provider = provider_ref.resolve(namespace);
-        TargetEntry { name: name.clone(), provider, model: model.clone(), weight, resolved: false }
+        TargetEntry {
+            name: name.clone(),
+            provider,
+            model: model.clone(),
+            weight,
+            resolved: false,
+        }
     }
 
     /// A duration of `spec.timeouts`: more than nothing, at most a day.

@@ -12,7 +12,10 @@ use crate::{
 pub(super) enum Outcome<E> {
     Accepted(E),
     /// The last good entry stays, without the namespaces that are no longer in `allowed_namespaces`.
-    Refused { diagnostics: Vec<Diagnostic>, allowed_namespaces: Option<Vec<String>> },
+    Refused {
+        diagnostics: Vec<Diagnostic>,
+        allowed_namespaces: Option<Vec<String>>,
+    },
     /// What the object needs was taken away: nothing stays.
     Withdrawn(Vec<Diagnostic>),
 }
@@ -21,9 +24,10 @@ impl<E> Outcome<E> {
     pub(super) fn from(result: Result<E, Vec<Diagnostic>>, allowed_namespaces: Option<&[String]>) -> Self {
         match result {
             Ok(entry) => Outcome::Accepted(entry),
-            Err(diagnostics) => {
-                Outcome::Refused { diagnostics, allowed_namespaces: allowed_namespaces.map(<[String]>::to_vec) }
-            }
+            Err(diagnostics) => Outcome::Refused {
+                diagnostics,
+                allowed_namespaces: allowed_namespaces.map(<[String]>::to_vec),
+            },
         }
     }
 }
@@ -101,7 +105,10 @@ pub(super) fn entries<K, E: LastGood>(
                 diagnostics: faults.iter().map(Diagnostic::malformed).collect(),
                 allowed_namespaces: None,
             },
-            Submitted::PartlyReadable { faults, allowed_namespaces } => Outcome::Refused {
+            Submitted::PartlyReadable {
+                faults,
+                allowed_namespaces,
+            } => Outcome::Refused {
                 diagnostics: faults.iter().map(Diagnostic::malformed).collect(),
                 allowed_namespaces: Some(allowed_namespaces.clone()),
             },
@@ -110,7 +117,10 @@ pub(super) fn entries<K, E: LastGood>(
             Outcome::Accepted(entry) => {
                 entries.insert(name.clone(), entry);
             }
-            Outcome::Refused { diagnostics, allowed_namespaces } => {
+            Outcome::Refused {
+                diagnostics,
+                allowed_namespaces,
+            } => {
                 report.add_all(kind, name, diagnostics);
                 if let Some(last_good) = previous.get(name) {
                     entries.insert(name.clone(), last_good.kept(allowed_namespaces.as_deref()));
@@ -138,7 +148,11 @@ mod tests {
             ("", "a", ""),
             ("* a", "b", "b"),
         ] {
-            assert_eq!(intersection(&list(before), &list(now)), list(both), "{before} and {now}");
+            assert_eq!(
+                intersection(&list(before), &list(now)),
+                list(both),
+                "{before} and {now}"
+            );
         }
     }
 }

@@ -43,8 +43,15 @@ pub(super) fn routes<'a>(
                         0 => "spec.model".to_owned(),
                         _ => format!("spec.aliases[{}]", index - 1),
                     };
-                    let message = format!("`{claim}` is already a name of Route {}, which is older or first by name", taken.get());
-                    report.add(Kind::Route, &name, Diagnostic::not_accepted(Reason::Conflicted, field, message));
+                    let message = format!(
+                        "`{claim}` is already a name of Route {}, which is older or first by name",
+                        taken.get()
+                    );
+                    report.add(
+                        Kind::Route,
+                        &name,
+                        Diagnostic::not_accepted(Reason::Conflicted, field, message),
+                    );
                 }
             }
         }
@@ -69,8 +76,15 @@ pub(super) fn keys<'a>(
                 free.insert(name);
             }
             Entry::Occupied(taken) => {
-                let message = format!("Secret {} holds the same key, and is older or first by name", taken.get());
-                report.add(Kind::Secret, &name, Diagnostic::not_accepted(Reason::Conflicted, "", message));
+                let message = format!(
+                    "Secret {} holds the same key, and is older or first by name",
+                    taken.get()
+                );
+                report.add(
+                    Kind::Secret,
+                    &name,
+                    Diagnostic::not_accepted(Reason::Conflicted, "", message),
+                );
                 entries.remove(&name);
             }
         }

@@ -15,7 +15,13 @@ pub(super) struct Report(BTreeMap<ObjectId, Vec<Diagnostic>>);
 
 impl Report {
     pub(super) fn add(&mut self, kind: Kind, name: &ObjectName, diagnostic: Diagnostic) {
-        let found = self.0.entry(ObjectId { kind, name: name.clone() }).or_default();
+        let found = self
+            .0
+            .entry(ObjectId {
+                kind,
+                name: name.clone(),
+            })
+            .or_default();
         if !found.contains(&diagnostic) {
             found.push(diagnostic);
         }
@@ -35,11 +41,21 @@ impl Report {
 impl Diagnostic {
     pub(super) fn not_accepted(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
         let (field, message) = (field.into(), message.into());
-        Self { condition: Condition::Accepted, reason, field, message, line: None, column: None }
+        Self {
+            condition: Condition::Accepted,
+            reason,
+            field,
+            message,
+            line: None,
+            column: None,
+        }
     }
 
     pub(super) fn not_resolved(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { condition: Condition::ResolvedRefs, ..Self::not_accepted(reason, field, message) }
+        Self {
+            condition: Condition::ResolvedRefs,
+            ..Self::not_accepted(reason, field, message)
+        }
     }
 
     pub(super) fn malformed(fault: &Fault) -> Self {

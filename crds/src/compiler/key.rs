@@ -26,10 +26,20 @@ pub(super) fn entries(
             }
             Err(Refused { problems, holds }) => {
                 for api_key::Problem { field, message } in problems {
-                    report.add(Kind::Secret, name, Diagnostic::not_accepted(Reason::InvalidKey, field, message));
+                    report.add(
+                        Kind::Secret,
+                        name,
+                        Diagnostic::not_accepted(Reason::InvalidKey, field, message),
+                    );
                 }
                 if let Some(last_good) = previous.get(name).filter(|last_good| holds.may_hold(&last_good.sha256)) {
-                    entries.insert(name.clone(), KeyEntry { stale: true, ..last_good.clone() });
+                    entries.insert(
+                        name.clone(),
+                        KeyEntry {
+                            stale: true,
+                            ..last_good.clone()
+                        },
+                    );
                 }
             }
         }

@@ -31,7 +31,11 @@ pub(super) fn accept(
     spec: &PromptTemplateSpec,
     config_maps: &BTreeMap<ObjectName, ConfigMap>,
 ) -> Outcome<PromptEntry> {
-    let PromptTemplateSpec { messages, messages_from, variables } = spec;
+    let PromptTemplateSpec {
+        messages,
+        messages_from,
+        variables,
+    } = spec;
     let source = messages_from.as_ref().map(|from| &from.config_map_key_ref);
     let messages = match (messages, source) {
         (Some(messages), None) => Ok(messages.clone()),
@@ -42,7 +46,10 @@ pub(super) fn accept(
             "must have exactly one of messages and messagesFrom",
         )])),
     };
-    let refused = |diagnostics| Outcome::Refused { diagnostics, allowed_namespaces: None };
+    let refused = |diagnostics| Outcome::Refused {
+        diagnostics,
+        allowed_namespaces: None,
+    };
     let messages = match messages {
         Ok(messages) => messages,
         Err(Unread::Gone(diagnostic)) => return Outcome::Withdrawn(vec![diagnostic]),
@@ -54,7 +61,12 @@ pub(super) fn accept(
         return refused(diagnostics);
     }
     let (messages_from, variables) = (source.cloned(), variables.clone());
-    Outcome::Accepted(PromptEntry { stale: false, messages, messages_from, variables })
+    Outcome::Accepted(PromptEntry {
+        stale: false,
+        messages,
+        messages_from,
+        variables,
+    })
 }
 
 /// Reads the `ConfigMaps` of stale entries again: one that is gone takes the prompt with it, good new messages are taken.
@@ -67,7 +79,9 @@ pub(super) fn resolve(
     for (name, mut entry) in accepted {
         if let Some(source) = entry.messages_from.as_ref().filter(|_| entry.stale) {
             match read(&name.namespace, source, config_maps) {
-                Ok(messages) if check_messages(&messages, true, &entry.variables).is_empty() => entry.messages = messages,
+                Ok(messages) if check_messages(&messages, true, &entry.variables).is_empty() => {
+                    entry.messages = messages;
+                }
                 Ok(_) | Err(Unread::Bad(_)) => {}
                 Err(Unread::Gone(diagnostic)) => {
                     report.add(Kind::PromptTemplate, &name, diagnostic);
@@ -87,14 +101,18 @@ fn read(
 ) -> Result<Vec<Message>, Unread> {
     let ConfigMapKeyRef { name, key } = source;
     let gone = |reason, message| Unread::Gone(Diagnostic::not_resolved(reason, SOURCE_FIELD, message));
-    let config_map = config_maps
-        .get(&ObjectName::new(namespace, name))
-        .ok_or_else(|| gone(Reason::ConfigMapNotFound, format!("there is no ConfigMap {namespace}/{name}")))?;
-    let text = config_map
-        .data
-        .as_ref()
-        .and_then(|data| data.get(key))
-        .ok_or_else(|| gone(Reason::ConfigMapKeyMissing, format!("ConfigMap {namespace}/{name} has no key `{key}`")))?;
+    let config_map = config_maps.get(&ObjectName::new(namespace, name)).ok_or_else(|| {
+        gone(
+            Reason::ConfigMapNotFound,
+            format!("there is no ConfigMap {namespace}/{name}"),
+        )
+    })?;
+    let text = config_map.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
+        gone(
+            Reason::ConfigMapKeyMissing,
+            format!("ConfigMap {namespace}/{name} has no key `{key}`"),
+        )
+    })?;
     let bad = |message: String| Diagnostic::not_accepted(Reason::InvalidTemplate, SOURCE_FIELD, message);
     let value: Value = serde_yaml::from_str(text).map_err(|error| {
         let position = error.location().and_then(|place| {
@@ -122,14 +140,19 @@ fn check_variables(variables: &[Variable]) -> Vec<Diagnostic> {
 fn check_messages(messages: &[Message], from_config_map: bool, variables: &[Variable]) -> Vec<Diagnostic> {
     let declared: BTreeSet<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
     let problems = messages.iter().enumerate().flat_map(|(index, message)| {
-        template::check(&message.content, &declared).into_iter().map(move |problem| {
-            let (field, message) = if from_config_map {
-                (SOURCE_FIELD.to_owned(), format!("[{index}].content: {}", problem.message))
-            } else {
-                (format!("spec.messages[{index}].content"), problem.message)
-            };
-            Diagnostic::not_accepted(Reason::InvalidTemplate, field, message).at(problem.position)
-        })
+        template::check(&message.content, &declared)
+            .into_iter()
+            .map(move |problem| {
+                let (field, message) = if from_config_map {
+                    (
+                        SOURCE_FIELD.to_owned(),
+                        format!("[{index}].content: {}", problem.message),
+                    )
+                } else {
+                    (format!("spec.messages[{index}].content"), problem.message)
+                };
+                Diagnostic::not_accepted(Reason::InvalidTemplate, field, message).at(problem.position)
+            })
     });
     problems.collect()
 }

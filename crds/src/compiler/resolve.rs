@@ -35,7 +35,12 @@ enum Missing {
 
 /// Whether a Secret carries `label` as `"true"`.
 pub(super) fn is_labelled(secret: &Secret, label: &str) -> bool {
-    secret.metadata.labels.as_ref().and_then(|labels| labels.get(label)).is_some_and(|value| value == "true")
+    secret
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(label))
+        .is_some_and(|value| value == "true")
 }
 
 impl Credentials<'_> {
@@ -52,8 +57,13 @@ impl Credentials<'_> {
 
     fn secret(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Credential, Missing> {
         let SecretKeyRef { name, key } = reference;
-        let withdrawn =
-            |reason, message: String| Err(Missing::Withdrawn(Diagnostic::not_resolved(reason, SECRET_FIELD, message)));
+        let withdrawn = |reason, message: String| {
+            Err(Missing::Withdrawn(Diagnostic::not_resolved(
+                reason,
+                SECRET_FIELD,
+                message,
+            )))
+        };
         let Some(secret) = self.secrets.get(&ObjectName::new(namespace, name)) else {
             return withdrawn(Reason::SecretNotFound, format!("there is no Secret {namespace}/{name}"));
         };
@@ -70,15 +80,23 @@ impl Credentials<'_> {
             Err(problem) => {
                 let message = format!("key `{key}` of Secret {namespace}/{name} {problem}");
                 let diagnostic = Diagnostic::not_resolved(Reason::InvalidKey, SECRET_FIELD, message);
-                Err(if value.0.is_empty() { Missing::Withdrawn(diagnostic) } else { Missing::Unusable(diagnostic) })
+                Err(if value.0.is_empty() {
+                    Missing::Withdrawn(diagnostic)
+                } else {
+                    Missing::Unusable(diagnostic)
+                })
             }
         }
     }
 }
 
 fn ambient_missing(vendor: Vendor) -> Diagnostic {
-    let variable = vendor::row(vendor).ambient_variable.unwrap_or("its environment variable");
-    let message = format!("auth is omitted and there is no credential for {vendor:?} in the environment ({variable}); name a Secret");
+    let variable = vendor::row(vendor)
+        .ambient_variable
+        .unwrap_or("its environment variable");
+    let message = format!(
+        "auth is omitted and there is no credential for {vendor:?} in the environment ({variable}); name a Secret"
+    );
     Diagnostic::not_resolved(Reason::CredentialMissing, "spec.auth", message)
 }
 
@@ -88,7 +106,12 @@ fn credential(bytes: &[u8]) -> Result<Credential, &'static str> {
         Ok("") => Err("is empty"),
         Ok(text) if text.len() > LONGEST_CREDENTIAL => Err("is longer than 8192 bytes"),
         Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Credential::new(text)),
-        Ok(text) if text.trim_end_matches(['\r', '\n']).bytes().all(|byte| byte.is_ascii_graphic()) => {
+        Ok(text)
+            if text
+                .trim_end_matches(['\r', '\n'])
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic()) =>
+        {
             Err("ends with a newline; make the Secret without it (printf, not echo)")
         }
         _ => Err("holds other characters than visible ASCII"),
@@ -140,11 +163,15 @@ pub(super) fn targets(
                 }
                 Some(_) => Some((
                     Reason::ProviderNotAllowed,
-                    format!("Provider {provider} does not allow namespace {} (allowedNamespaces)", name.namespace),
+                    format!(
+                        "Provider {provider} does not allow namespace {} (allowedNamespaces)",
+                        name.namespace
+                    ),
                 )),
-                None if submitted.contains_key(provider) => {
-                    Some((Reason::ProviderNotUsable, format!("Provider {provider} is not usable; its own status says why")))
-                }
+                None if submitted.contains_key(provider) => Some((
+                    Reason::ProviderNotUsable,
+                    format!("Provider {provider} is not usable; its own status says why"),
+                )),
                 None => Some((Reason::ProviderNotFound, format!("there is no Provider {provider}"))),
             };
             target.resolved = problem.is_none();

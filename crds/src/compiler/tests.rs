@@ -1,8 +1,8 @@
 //! Tests of the compiler as a whole, from manifests as people write them.
 
 mod keys;
-mod properties;
 mod prompts;
+mod properties;
 mod providers;
 mod routes;
 
@@ -50,7 +50,10 @@ pub(super) fn put(resources: &mut Resources, document: &Value) {
 }
 
 pub(super) fn settings() -> Settings {
-    Settings { simulator_url: Some("http://127.0.0.1:9999/".to_owned()), ambient_credentials: BTreeMap::new() }
+    Settings {
+        simulator_url: Some("http://127.0.0.1:9999/".to_owned()),
+        ambient_credentials: BTreeMap::new(),
+    }
 }
 
 pub(super) fn compiled(documents: &[Value]) -> Compiled {
@@ -64,7 +67,9 @@ pub(super) fn again(documents: &[Value], before: &Compiled) -> Compiled {
 fn document(api_version: &str, kind: &str, name: &str, spec: Value) -> Value {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
     let metadata = json!({"name": name, "namespace": namespace});
-    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})
+    let mut document = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+    document["spec"] = spec;
+    document
 }
 
 pub(super) fn provider(name: &str, spec: Value) -> Value {
@@ -93,11 +98,21 @@ pub(super) fn config_map(name: &str, data: Value) -> Value {
 }
 
 pub(super) fn credential(name: &str, data: Value) -> Value {
-    core("Secret", name, ("stringData", data), json!({"routeswitch.io/credential": "true"}))
+    core(
+        "Secret",
+        name,
+        ("stringData", data),
+        json!({"routeswitch.io/credential": "true"}),
+    )
 }
 
 pub(super) fn client_key(name: &str, data: Value) -> Value {
-    core("Secret", name, ("stringData", data), json!({"routeswitch.io/api-key": "true"}))
+    core(
+        "Secret",
+        name,
+        ("stringData", data),
+        json!({"routeswitch.io/api-key": "true"}),
+    )
 }
 
 pub(super) fn created(mut object: Value, time: &str) -> Value {
@@ -107,7 +122,10 @@ pub(super) fn created(mut object: Value, time: &str) -> Value {
 
 /// A Provider with a key in Secret `keys`.
 pub(super) fn keyed(name: &str) -> Value {
-    provider(name, json!({"vendor": "OpenAI", "auth": {"keys": [{"secretRef": {"name": "keys", "key": "main"}}]}}))
+    provider(
+        name,
+        json!({"vendor": "OpenAI", "auth": {"keys": [{"secretRef": {"name": "keys", "key": "main"}}]}}),
+    )
 }
 
 pub(super) fn simulated(name: &str) -> Value {
@@ -120,7 +138,10 @@ pub(super) fn to(name: &str, model: &str, provider: &str) -> Value {
         Some((namespace, name)) => json!({"namespace": namespace, "name": name}),
         None => json!({"name": provider}),
     };
-    route(name, json!({"model": model, "targets": [{"name": "only", "providerRef": reference, "model": "m"}]}))
+    route(
+        name,
+        json!({"model": model, "targets": [{"name": "only", "providerRef": reference, "model": "m"}]}),
+    )
 }
 
 pub(super) fn name(text: &str) -> ObjectName {
@@ -134,7 +155,12 @@ pub(super) fn name(text: &str) -> ObjectName {
 pub(super) fn found(compiled: &Compiled) -> Vec<String> {
     let lines = compiled.diagnostics.iter().flat_map(|(id, diagnostics)| {
         diagnostics.iter().map(move |diagnostic| {
-            let Diagnostic { condition, reason, field, .. } = diagnostic;
+            let Diagnostic {
+                condition,
+                reason,
+                field,
+                ..
+            } = diagnostic;
             format!("{id} {condition:?} {reason:?} {field}").trim_end().to_owned()
         })
     });
@@ -161,16 +187,25 @@ fn every_reason_is_given_where_it_belongs() {
     unlabelled["metadata"]["labels"] = json!({"routeswitch.io/credential": "yes"});
     let secret_field = "Provider default/p ResolvedRefs";
     for (documents, expected) in [
-        (vec![provider("p", json!({"vendor": "Nobody"}))], "Provider default/p Accepted Malformed spec.vendor".to_owned()),
         (
-            vec![provider("p", json!({"vendor": "Simulated", "timeouts": {"idle": "0s"}}))],
+            vec![provider("p", json!({"vendor": "Nobody"}))],
+            "Provider default/p Accepted Malformed spec.vendor".to_owned(),
+        ),
+        (
+            vec![provider(
+                "p",
+                json!({"vendor": "Simulated", "timeouts": {"idle": "0s"}}),
+            )],
             "Provider default/p Accepted Invalid spec.timeouts.idle".to_owned(),
         ),
         (
             vec![template("t", bad_template)],
             "PromptTemplate default/t Accepted InvalidTemplate spec.messages[0].content".to_owned(),
         ),
-        (vec![client_key("k", json!({"key": "short"}))], "Secret default/k Accepted InvalidKey data.key".to_owned()),
+        (
+            vec![client_key("k", json!({"key": "short"}))],
+            "Secret default/k Accepted InvalidKey data.key".to_owned(),
+        ),
         (
             vec![simulated("p"), to("a", "x", "p"), to("b", "x", "p")],
             "Route default/b Accepted Conflicted spec.model".to_owned(),
@@ -183,8 +218,14 @@ fn every_reason_is_given_where_it_belongs() {
             vec![simulated("other/p"), to("r", "x", "other/p")],
             "Route default/r ResolvedRefs ProviderNotAllowed spec.targets[0].providerRef".to_owned(),
         ),
-        (vec![auth("none", "main")], format!("{secret_field} SecretNotFound spec.auth.keys[0].secretRef")),
-        (vec![auth("keys", "main"), unlabelled], format!("{secret_field} SecretNotLabelled spec.auth.keys[0].secretRef")),
+        (
+            vec![auth("none", "main")],
+            format!("{secret_field} SecretNotFound spec.auth.keys[0].secretRef"),
+        ),
+        (
+            vec![auth("keys", "main"), unlabelled],
+            format!("{secret_field} SecretNotLabelled spec.auth.keys[0].secretRef"),
+        ),
         (
             vec![auth("keys", "other"), credential("keys", json!({"main": SECRET}))],
             format!("{secret_field} SecretKeyMissing spec.auth.keys[0].secretRef"),
@@ -193,7 +234,10 @@ fn every_reason_is_given_where_it_belongs() {
             vec![auth("keys", "main"), credential("keys", json!({"main": "two words"}))],
             format!("{secret_field} InvalidKey spec.auth.keys[0].secretRef"),
         ),
-        (vec![provider("p", json!({"vendor": "OpenAI"}))], format!("{secret_field} CredentialMissing spec.auth")),
+        (
+            vec![provider("p", json!({"vendor": "OpenAI"}))],
+            format!("{secret_field} CredentialMissing spec.auth"),
+        ),
         (
             vec![template("t", from("none", "a"))],
             "PromptTemplate default/t ResolvedRefs ConfigMapNotFound spec.messagesFrom.configMapKeyRef".to_owned(),
@@ -205,8 +249,18 @@ fn every_reason_is_given_where_it_belongs() {
     ] {
         assert_eq!(found(&compiled(&documents)), [expected], "{documents:?}");
     }
+}
+
+#[test]
+fn what_is_not_configured_or_not_usable_is_said() {
     let without_simulator = compile(&resources(&[simulated("p")]), &Settings::default(), None);
-    assert_eq!(found(&without_simulator), ["Provider default/p Accepted SimulatorNotConfigured spec.baseUrl"]);
+    assert_eq!(
+        found(&without_simulator),
+        ["Provider default/p Accepted SimulatorNotConfigured spec.baseUrl"]
+    );
     let unusable = compiled(&[provider("p", json!({"vendor": "OpenAI"})), to("r", "x", "p")]);
-    assert!(found(&unusable).contains(&"Route default/r ResolvedRefs ProviderNotUsable spec.targets[0].providerRef".to_owned()));
+    assert!(
+        found(&unusable)
+            .contains(&"Route default/r ResolvedRefs ProviderNotUsable spec.targets[0].providerRef".to_owned())
+    );
 }

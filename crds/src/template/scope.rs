@@ -18,10 +18,21 @@ use super::{Problem, position};
 const UNSUPPORTED: &str = "prompts cannot use other templates, nor leave loops";
 
 /// Finds names that mean nothing.
-pub(super) fn check(tree: &Stmt<'_>, source: &str, declared: &BTreeSet<&str>, engine: &Environment<'_>) -> Vec<Problem> {
+pub(super) fn check(
+    tree: &Stmt<'_>,
+    source: &str,
+    declared: &BTreeSet<&str>,
+    engine: &Environment<'_>,
+) -> Vec<Problem> {
     let mut known: BTreeSet<String> = declared.iter().map(|&name| name.to_owned()).collect();
     known.extend(engine.globals().map(|(name, _)| name.to_owned()));
-    let mut walk = Walk { source, engine, scopes: vec![known], reported: BTreeSet::new(), problems: Vec::new() };
+    let mut walk = Walk {
+        source,
+        engine,
+        scopes: vec![known],
+        reported: BTreeSet::new(),
+        problems: Vec::new(),
+    };
     walk.statement(tree);
     walk.problems
 }
@@ -74,7 +85,6 @@ impl Walk<'_> {
     fn statement(&mut self, statement: &Stmt<'_>) {
         match statement {
             Stmt::Template(template) => self.statements(&template.children),
-            Stmt::EmitRaw(_) => {}
             Stmt::EmitExpr(emit) => self.expression(&emit.expr),
             Stmt::ForLoop(each) => self.for_loop(each),
             Stmt::IfCond(condition) => {
@@ -115,14 +125,20 @@ impl Walk<'_> {
                 self.arguments(&block.call.args);
                 self.declared_macro(&block.macro_decl);
             }
-            // The engine has more statements when another crate turns its features on; prompts do not.
-            other => match other {
-                Stmt::Do(call) => {
-                    self.expression(&call.call.expr);
-                    self.arguments(&call.call.args);
-                }
-                _ => self.problems.push(Problem { position: None, message: UNSUPPORTED.to_owned() }),
-            },
+            _ => self.other_statement(statement),
+        }
+    }
+
+    /// The engine has more statements when another crate turns its features on; prompts do not.
+    fn other_statement(&mut self, statement: &Stmt<'_>) {
+        if let Stmt::Do(call) = statement {
+            self.expression(&call.call.expr);
+            self.arguments(&call.call.args);
+        } else if !matches!(statement, Stmt::EmitRaw(_)) {
+            self.problems.push(Problem {
+                position: None,
+                message: UNSUPPORTED.to_owned(),
+            });
         }
     }
 
@@ -234,8 +250,15 @@ impl Walk<'_> {
     }
 
     fn built_in(&mut self, what: &str, name: &str, span: Span) {
-        let question = if what == "filter" { "name is filter" } else { "name is test" };
-        let known = self.engine.compile_expression(question).and_then(|asked| asked.eval(context! { name => name }));
+        let question = if what == "filter" {
+            "name is filter"
+        } else {
+            "name is test"
+        };
+        let known = self
+            .engine
+            .compile_expression(question)
+            .and_then(|asked| asked.eval(context! { name => name }));
         if !known.is_ok_and(|answer| answer.is_true()) {
             self.report(span, format!("there is no {what} `{name}`"));
         }

@@ -1,7 +1,6 @@
 """OpenAI's own SDK, unmodified, with response validation on, against whatever OPENAI_BASE_URL names.
 
 OPENAI_BASE_URL, OPENAI_API_KEY   where to and with which key, as the SDK reads them itself
-SIMULATOR_URL                     root of the simulator behind or at the base URL; default: the base URL's own root
 ROUTE_SWITCH_TARGET               what stands there, which selects the tests: simulate (default), serve or aimock
 MODEL_CHAT, MODEL_TOOLS, ...      names of models, see MODELS
 """

@@ -122,13 +122,14 @@ impl<'a, 'n, R> Columns<'a, 'n, R> {
         self.push(name, Arc::new(texts.finish()));
     }
 
-    /// Text of which there is little variety.
+    /// Text of which there is little variety; most often it is that of the row before.
     fn name(&mut self, name: &str, value: impl Fn(&'a R) -> Option<&'a str>) {
-        let ids: Int32Array = self
-            .rows
-            .iter()
-            .map(|row| value(row).map(|value| self.names.id(value)))
-            .collect();
+        let mut before = None;
+        let mut id = |name: &'a str| match before {
+            Some((known, id)) if known == name => id,
+            _ => before.insert((name, self.names.id(name))).1,
+        };
+        let ids: Int32Array = self.rows.iter().map(|row| value(row).map(&mut id)).collect();
         self.push(name, Arc::new(ids));
     }
 

@@ -83,6 +83,7 @@ pub struct ProviderResponse {
     /// Milliseconds in all.
     pub latency: Option<f64>,
     pub is_byok: bool,
+    pub routed_service_tier: Option<String>,
 }
 
 /// One try at one target, in our own words.
@@ -108,7 +109,7 @@ struct Unknown;
 
 impl Serialize for Unknown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const NAMES: [&str; 22] = [
+        const NAMES: [&str; 21] = [
             "request_id",
             "session_id",
             "router",
@@ -130,7 +131,6 @@ impl Serialize for Unknown {
             "service_tier",
             "data_region",
             "response_cache_source_id",
-            "provider_response_region",
         ];
         serializer.collect_map(NAMES.map(|name| (name, None::<()>)))
     }
@@ -264,6 +264,7 @@ impl ProviderResponse {
             status: attempt.status,
             latency: attempt.latency_ms,
             is_byok: true,
+            routed_service_tier: None,
         }
     }
 }

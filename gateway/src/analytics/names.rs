@@ -50,7 +50,7 @@ impl Book {
     }
 
     pub(super) fn name(&self, id: Option<i32>) -> Option<String> {
-        id.and_then(|id| self.0.get(&id)).map(|name| name.to_string())
+        id.and_then(|id| self.0.get(&id)).map(ToString::to_string)
     }
 
     /// Numbers of the names of which something is so.

@@ -26,7 +26,7 @@ pub struct Query {
     /// Requests that have all of these in common are one row. Empty: all requests are.
     pub group_by: Vec<Dimension>,
     pub granularity: Granularity,
-    /// Only requests to Routes of this namespace.
+    /// Only requests to Routes of this namespace, and those of its keys.
     pub namespace: Option<Box<str>>,
     /// Only requests of this key (`namespace/name`).
     pub key: Option<Box<str>>,
@@ -258,26 +258,29 @@ fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>,
 
 /// Takes the begin and the end of the time as parameters.
 fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
-    let keys: String = dimensions
+    let mut columns: Vec<String> = dimensions
         .iter()
-        .map(|dimension| format!("{}_name, ", dimension.name()))
+        .map(|dimension| format!("{}_name", dimension.name()))
         .collect();
-    let bucket = query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)");
+    columns.push(query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)").to_owned());
     let mut only = String::new();
     if let Some(namespace) = &query.namespace {
         let inside = |name: &str| {
             name.strip_prefix(&**namespace)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
-        only.push_str(&one_of("route_name", &book.ids(inside)));
+        let ids = book.ids(inside);
+        // A request that named no Route belongs to the namespace of its key.
+        let (of_its_routes, of_its_keys) = (one_of("route_name", &ids), one_of("key_name", &ids));
+        only = format!("{only} AND ({of_its_routes} OR {of_its_keys})");
     }
     if let Some(key) = &query.key {
-        only.push_str(&one_of("key_name", &book.ids(|name| name == &**key)));
+        let ids = book.ids(|name| name == &**key);
+        only = format!("{only} AND {}", one_of("key_name", &ids));
     }
-    let columns: Vec<String> = (1..=dimensions.len() + 1).map(|column| column.to_string()).collect();
     format!(
-        "SELECT {keys}{bucket}, {} FROM request_rows WHERE created >= ? AND created < ?{only}
-         GROUP BY {} LIMIT {}",
+        "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
+        columns.join(", "),
         selected(book),
         columns.join(", "),
         MAX_ROWS + 1,
@@ -288,7 +291,7 @@ fn one_of(column: &str, ids: &[i32]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     // No row has the number -1.
     format!(
-        " AND {column} IN (-1, {})",
+        "{column} IN (-1, {})",
         if ids.is_empty() {
             "-1".to_owned()
         } else {

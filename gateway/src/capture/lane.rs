@@ -24,20 +24,18 @@ pub(super) struct Lane<S: Store> {
     store: Option<S>,
     line: VecDeque<Arc<Batch>>,
     line_bytes: usize,
-    limit_bytes: usize,
+    terms: Terms,
     /// Failed tries in a row, at whatever.
     failures: u32,
     /// Failed tries at the first batch of the line.
     tries: u32,
     next_try: Option<Instant>,
-    first_pause: Duration,
-    clock: Clock,
     health: SharedHealth,
 }
 
 /// How a lane deals with failure.
 pub(super) struct Terms {
-    /// The line never holds more.
+    /// What the line holds at most while its store fails.
     pub limit_bytes: usize,
     /// Between a failure and the next try; doubles from there.
     pub first_pause: Duration,
@@ -51,23 +49,16 @@ impl<S: Store> Lane<S> {
         terms: Terms,
         opener: impl FnMut() -> Result<S, S::Error> + Send + 'static,
     ) -> Self {
-        let Terms {
-            limit_bytes,
-            first_pause,
-            clock,
-        } = terms;
         let mut lane = Self {
             name,
             opener: Box::new(opener),
             store: None,
             line: VecDeque::new(),
             line_bytes: 0,
-            limit_bytes,
+            terms,
             failures: 0,
             tries: 0,
             next_try: None,
-            first_pause,
-            clock,
             health: SharedHealth::default(),
         };
         if let Err(error) = lane.ensure_open() {
@@ -90,7 +81,7 @@ impl<S: Store> Lane<S> {
         if self.next_try.is_none_or(|next| Instant::now() >= next) {
             self.try_all();
         }
-        while self.line_bytes > self.limit_bytes && self.failures > 0 {
+        while self.line_bytes > self.terms.limit_bytes && self.failures > 0 {
             self.give_up_first();
         }
     }
@@ -145,6 +136,7 @@ impl<S: Store> Lane<S> {
     fn fail(&mut self, error: &S::Error) {
         self.store = None;
         let pause = self
+            .terms
             .first_pause
             .saturating_mul(1 << self.failures.min(16))
             .min(LONGEST_PAUSE);
@@ -169,7 +161,7 @@ impl<S: Store> Lane<S> {
                 "capture stopped: the store takes no records"
             );
         }
-        let since_unix_micros = known.map_or_else(self.clock, |failure| failure.since_unix_micros);
+        let since_unix_micros = known.map_or_else(self.terms.clock, |failure| failure.since_unix_micros);
         health.failure = Some(Failure {
             message,
             since_unix_micros,

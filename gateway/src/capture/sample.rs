@@ -156,7 +156,7 @@ impl Traffic {
 /// A queue that tries again at once, and writes a batch only when asked to or when it is full.
 pub(crate) fn settings(directory: &Path) -> Settings {
     Settings {
-        interval: Duration::from_secs(3600),
+        interval: Duration::from_hours(1),
         retry_pause: Duration::ZERO,
         ..Settings::new(directory.to_owned(), || BEGIN_UNIX_MICROS)
     }
@@ -165,7 +165,9 @@ pub(crate) fn settings(directory: &Path) -> Settings {
 /// A closed store of these records.
 pub(crate) fn store(directory: &Path, records: &[Record]) {
     let queue = Queue::open(settings(directory)).unwrap();
-    records.iter().for_each(|record| queue.record(record.clone()));
+    for record in records {
+        queue.record(record.clone());
+    }
     queue.close();
 }
 

@@ -231,10 +231,9 @@ async fn one_store_that_fails_takes_nothing_from_the_other() {
     let directory = tempdir().unwrap();
     std::fs::create_dir(directory.path().join(FILE)).unwrap();
     let queue = Queue::open(settings(directory.path())).unwrap();
-    Traffic::new(8)
-        .records(50)
-        .into_iter()
-        .for_each(|record| queue.record(record));
+    for record in Traffic::new(8).records(50) {
+        queue.record(record);
+    }
     queue.flush().await;
     assert!(queue.health().examples.failure.unwrap().message.contains(FILE));
     assert_eq!(queue.health().analytics.failure, None);

@@ -94,6 +94,23 @@ pub enum Error {
     Certificates(#[source] io::Error),
 }
 
+/// A gateway to run.
+pub(super) struct Gateway {
+    pub(super) listen: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) data: PathBuf,
+    pub(super) simulator: Option<String>,
+    pub(super) threads: Option<NonZeroUsize>,
+    pub(super) grace: Duration,
+}
+
+/// Where a gateway listens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Addresses {
+    pub(super) listen: SocketAddr,
+    pub(super) admin: SocketAddr,
+}
+
 /// A traffic thread.
 type Traffic = JoinHandle<()>;
 
@@ -106,21 +123,29 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    runtime.block_on(serve(arguments, loader))
+    let Arguments { manifests: _, listen, admin, data, simulator, threads, grace, log_format: _, log: _ } = arguments;
+    let gateway = Gateway { listen, admin, data, simulator, threads, grace };
+    runtime.block_on(serve(gateway, loader, |_| {}, signalled()))
 }
 
-async fn serve(arguments: Arguments, mut loader: Loader) -> Result<(), Error> {
-    let Arguments { manifests: _, listen, admin, data, simulator, threads, grace, log_format: _, log: _ } = arguments;
+/// Serves what `loader` reads until `stop`, then drains. `ready` is told once it takes requests.
+pub(super) async fn serve(
+    gateway: Gateway,
+    mut loader: Loader,
+    ready: impl FnOnce(Addresses),
+    stop: impl Future<Output = io::Result<()>>,
+) -> Result<(), Error> {
+    let Gateway { listen, admin, data, simulator, threads, grace } = gateway;
     let settings = Settings { simulator_url: simulator, ambient_credentials: ambient_credentials() };
-    let admin_listener = listen_on(admin, "--admin")?;
-    let first = listen_on(listen, "--listen")?;
+    let admin_listener = listen_first(admin, "--admin")?;
+    let first = listen_first(listen, "--listen")?;
     let listen = first.local_addr().unwrap_or(listen);
     let reload = Reload::first(settings, loader.read());
     let app = Arc::new(build(&reload, data, listen)?);
     reload.report(&app);
     let _watch = watching::watch(loader, reload::applier(Arc::clone(&app), reload))?;
 
-    let (stop, stopped) = watch::channel(false);
+    let (stop_traffic, stopped) = watch::channel(false);
     let mut traffic = vec![start_traffic(&app, first, &stopped, grace)?];
     let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     for _ in 1..threads {
@@ -134,11 +159,12 @@ async fn serve(arguments: Arguments, mut loader: Loader) -> Result<(), Error> {
         tokio::spawn(server::serve(admin_listener, admin::router(Arc::clone(&app)), admin_stopped, admin_ending));
     app.ready.store(true, Ordering::Relaxed);
     tracing::info!(listen = %listen, admin = %admin_address, data = %app.data.display(), threads, "serving; base URL for applications: http://{listen}/v1");
+    ready(Addresses { listen, admin: admin_address });
 
-    wait_for_signal().await.map_err(Error::Runtime)?;
+    stop.await.map_err(Error::Runtime)?;
     tracing::info!(?grace, "draining: no new connections; answers under way go on");
     app.ready.store(false, Ordering::Relaxed);
-    let _ = stop.send(true);
+    let _ = stop_traffic.send(true);
     let drained = tokio::task::spawn_blocking(move || join(traffic, &app));
     let _ = drained.await;
     let _ = stop_admin.send(true);
@@ -204,11 +230,17 @@ fn join(traffic: Vec<Traffic>, app: &App) {
     app.queue.close();
 }
 
+/// As [`listen_on`], and refuses an address that another program, or another gateway, listens on.
+fn listen_first(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListener, Error> {
+    server::check_free(address).map_err(|source| Error::Listen { address, flag, source })?;
+    listen_on(address, flag)
+}
+
 fn listen_on(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListener, Error> {
     server::bind(address).map_err(|source| Error::Listen { address, flag, source })
 }
 
-fn loopback(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "write an address and a port, for instance 127.0.0.1:9090".to_owned())?;
     if address.ip().is_loopback() {
         Ok(address)
@@ -226,7 +258,8 @@ fn ambient_credentials() -> std::collections::BTreeMap<crds::provider::Vendor, C
     vendor::rows().iter().filter_map(read).collect()
 }
 
-async fn wait_for_signal() -> io::Result<()> {
+/// Ends with the first SIGINT or SIGTERM.
+pub(super) async fn signalled() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

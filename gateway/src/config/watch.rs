@@ -124,14 +124,10 @@ impl<F: FnMut(Reading)> Reader<F> {
         let mut next = self.read_again(self.loader.survey(), self.settling());
         loop {
             let (Next::ReadAt(at) | Next::LookAt(at)) = next;
-<<<<<<< HEAD
-            next = match (self.signal.wait(self.pace.quiet.saturating_sub(self.settling()), at), next) {
-=======
             next = match (
                 self.signal.wait(self.pace.quiet.saturating_sub(self.settling()), at),
                 next,
             ) {
->>>>>>> config
                 (Wake::Stop, _) => return,
                 (Wake::Quiet, _) => self.read_again(self.loader.survey(), self.settling()),
                 (Wake::Deadline, Next::ReadAt(_)) => self.read(),

@@ -68,6 +68,14 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// Whether nobody listens on the address. [`bind`] cannot tell: it would share the address with another gateway of this user, and
+/// each would get some of the connections.
+pub fn check_free(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
 /// Serves until `stop` turns true, then lets answers under way end within the grace period.
 pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>, ending: Ending) {
     let graceful = GracefulShutdown::new();

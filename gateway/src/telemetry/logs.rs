@@ -1,6 +1,6 @@
-//! Logs on standard error: text for people, JSON for machines.
+//! Logs, on standard error or in a file: text for people, JSON for machines.
 
-use std::io::IsTerminal;
+use std::{fs::File, io::IsTerminal, sync::Mutex};
 
 use tracing_subscriber::EnvFilter;
 
@@ -19,4 +19,10 @@ pub fn start(format: Format, filter: &str) {
         Format::Text => subscriber.init(),
         Format::Json => subscriber.json().flatten_event(true).init(),
     }
+}
+
+/// As [`start`], as text into a file.
+pub fn start_in(file: File, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file)).with_target(false).with_ansi(false).init();
 }

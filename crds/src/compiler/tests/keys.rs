@@ -13,7 +13,10 @@ fn entry(data: Value) -> KeyEntry {
 fn a_key_is_held_as_its_hash_only() {
     let hash = sha256_hex(SECRET.as_bytes());
     let plain = entry(json!({"key": SECRET}));
-    assert_eq!((plain.sha256.as_str(), plain.name.as_str(), plain.role), (hash.as_str(), "k", Role::User));
+    assert_eq!(
+        (plain.sha256.as_str(), plain.name.as_str(), plain.role),
+        (hash.as_str(), "k", Role::User)
+    );
     assert_eq!(plain.routes, KeyRoutes::OwnNamespace);
     assert_eq!(entry(json!({"keySha256": hash.to_uppercase()})), plain);
 }
@@ -46,7 +49,11 @@ fn anything_else_is_refused_by_field() {
         (json!({"key": SECRET, "budget": "5"}), "data.budget"),
     ] {
         let compiled = compiled(&[client_key("k", data.clone())]);
-        assert_eq!(found(&compiled), [format!("Secret default/k Accepted InvalidKey {field}")], "{data}");
+        assert_eq!(
+            found(&compiled),
+            [format!("Secret default/k Accepted InvalidKey {field}")],
+            "{data}"
+        );
         assert!(compiled.snapshot.keys.is_empty());
     }
 }
@@ -62,7 +69,11 @@ fn a_malformed_secret_keeps_its_last_good_entry_but_no_key_that_it_no_longer_hol
         (json!({"key": ""}), false),
     ] {
         let after = again(&[client_key("k", data.clone())], &good);
-        assert_eq!(after.snapshot.keys.get(&name("k")).map(|entry| entry.stale), stays.then_some(true), "{data}");
+        assert_eq!(
+            after.snapshot.keys.get(&name("k")).map(|entry| entry.stale),
+            stays.then_some(true),
+            "{data}"
+        );
         assert_eq!(found(&after).len(), 1);
     }
 }
@@ -79,7 +90,10 @@ fn a_secret_that_is_deleted_or_loses_its_label_is_no_key_at_once() {
 
 #[test]
 fn one_key_in_two_secrets_belongs_to_the_senior_one() {
-    let twice = [client_key("b", json!({"key": SECRET})), client_key("a", json!({"keySha256": sha256_hex(SECRET.as_bytes())}))];
+    let twice = [
+        client_key("b", json!({"key": SECRET})),
+        client_key("a", json!({"keySha256": sha256_hex(SECRET.as_bytes())})),
+    ];
     let unordered = compiled(&twice);
     assert_eq!(unordered.snapshot.keys.keys().collect::<Vec<_>>(), [&name("a")]);
     assert_eq!(found(&unordered), ["Secret default/b Accepted Conflicted"]);

@@ -7,7 +7,10 @@ fn user(content: &str) -> Value {
 }
 
 fn from(name: &str) -> Value {
-    template("t", json!({"messagesFrom": {"configMapKeyRef": {"name": name, "key": "messages"}}}))
+    template(
+        "t",
+        json!({"messagesFrom": {"configMapKeyRef": {"name": name, "key": "messages"}}}),
+    )
 }
 
 fn texts(text: &str) -> Value {
@@ -20,13 +23,19 @@ fn a_good_template_reaches_the_snapshot() {
     let spec = json!({"messages": [user("Hello {{ who }}")], "variables": variables});
     let compiled = compiled(&[template("t", spec)]);
     let entry = &compiled.snapshot.prompts[&name("t")];
-    assert_eq!((entry.messages[0].content.as_str(), entry.variables.len()), ("Hello {{ who }}", 1));
+    assert_eq!(
+        (entry.messages[0].content.as_str(), entry.variables.len()),
+        ("Hello {{ who }}", 1)
+    );
     assert_eq!(found(&compiled), Vec::<String>::new());
 }
 
 #[test]
 fn problems_carry_message_line_and_column() {
-    let compiled = compiled(&[template("t", json!({"messages": [user("fine"), user("one\n  {{ who }}")]}))]);
+    let compiled = compiled(&[template(
+        "t",
+        json!({"messages": [user("fine"), user("one\n  {{ who }}")]}),
+    )]);
     let diagnostic = &compiled.diagnostics.values().next().unwrap()[0];
     assert_eq!(diagnostic.field, "spec.messages[1].content");
     assert_eq!((diagnostic.line, diagnostic.column), (Some(2), Some(6)));
@@ -35,17 +44,31 @@ fn problems_carry_message_line_and_column() {
 
 #[test]
 fn declarations_that_contradict_themselves_are_refused() {
-    let variables = json!([{"name": "n", "type": "Integer", "default": "x"}, {"name": "b", "type": "Boolean", "enum": ["yes"]}]);
+    let variables =
+        json!([{"name": "n", "type": "Integer", "default": "x"}, {"name": "b", "type": "Boolean", "enum": ["yes"]}]);
     let compiled = compiled(&[template("t", json!({"messages": [user("")], "variables": variables}))]);
     let lines = ["spec.variables[0].default", "spec.variables[1].enum[0]"];
-    assert_eq!(found(&compiled), lines.map(|field| format!("PromptTemplate default/t Accepted InvalidTemplate {field}")));
+    assert_eq!(
+        found(&compiled),
+        lines.map(|field| format!("PromptTemplate default/t Accepted InvalidTemplate {field}"))
+    );
 }
 
 #[test]
 fn messages_can_stand_in_a_config_map() {
-    let compiled = compiled(&[from("texts"), texts("- role: system\n  content: Be brief.\n- {role: user, content: Go}\n")]);
+    let compiled = compiled(&[
+        from("texts"),
+        texts("- role: system\n  content: Be brief.\n- {role: user, content: Go}\n"),
+    ]);
     let entry = &compiled.snapshot.prompts[&name("t")];
-    assert_eq!(entry.messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>(), ["Be brief.", "Go"]);
+    assert_eq!(
+        entry
+            .messages
+            .iter()
+            .map(|message| message.content.as_str())
+            .collect::<Vec<_>>(),
+        ["Be brief.", "Go"]
+    );
 }
 
 #[test]
@@ -55,14 +78,24 @@ fn a_config_map_with_bad_messages_leaves_the_last_good_ones() {
         ("- role: [", "is not YAML"),
         ("just text", "must be a list"),
         ("[]", "at least 1 item"),
-        ("- {role: robot, content: x}", "must be one of system, developer, user, assistant"),
+        (
+            "- {role: robot, content: x}",
+            "must be one of system, developer, user, assistant",
+        ),
         ("- {role: user}", "[0].content is required"),
         ("- {role: user, content: x, name: y}", "unknown field"),
-        ("- {role: user, content: '{{ who }}'}", "[0].content: variable `who` is not declared"),
+        (
+            "- {role: user, content: '{{ who }}'}",
+            "[0].content: variable `who` is not declared",
+        ),
     ] {
         let after = again(&[from("texts"), texts(text)], &good);
         let entry = &after.snapshot.prompts[&name("t")];
-        assert_eq!((entry.stale, entry.messages[0].content.as_str()), (true, "good"), "{text}");
+        assert_eq!(
+            (entry.stale, entry.messages[0].content.as_str()),
+            (true, "good"),
+            "{text}"
+        );
         let diagnostic = &after.diagnostics.values().next().unwrap()[0];
         assert!(diagnostic.message.contains(part), "{text}: {}", diagnostic.message);
         assert_eq!(diagnostic.reason, Reason::InvalidTemplate);

@@ -29,55 +29,89 @@ struct World {
 }
 
 fn state() -> impl Strategy<Value = State> {
-    prop_oneof![Just(State::Absent), Just(State::Good), Just(State::Good), Just(State::Malformed), Just(State::Invalid)]
+    prop_oneof![
+        Just(State::Absent),
+        Just(State::Good),
+        Just(State::Good),
+        Just(State::Malformed),
+        Just(State::Invalid)
+    ]
 }
 
 fn world() -> impl Strategy<Value = World> {
     let states = || prop::array::uniform5(state());
-    (states(), prop::array::uniform5(prop::bool::weighted(0.8)), states(), states(), states()).prop_map(
-        |(providers, secrets, routes, prompts, keys)| World { providers, secrets, routes, prompts, keys },
+    (
+        states(),
+        prop::array::uniform5(prop::bool::weighted(0.8)),
+        states(),
+        states(),
+        states(),
     )
+        .prop_map(|(providers, secrets, routes, prompts, keys)| World {
+            providers,
+            secrets,
+            routes,
+            prompts,
+            keys,
+        })
 }
 
 impl World {
     fn documents(&self) -> Vec<Value> {
-        let World { providers, secrets, routes, prompts, keys } = self;
+        let World {
+            providers,
+            secrets,
+            routes,
+            prompts,
+            keys,
+        } = self;
         let mut documents = Vec::new();
         for (index, name) in NAMES.into_iter().enumerate() {
             let key = json!({"keys": [{"secretRef": {"name": format!("secret-{name}"), "key": "main"}}]});
-            documents.extend(match providers[index] {
-                State::Absent => None,
-                State::Good => Some(json!({"vendor": "OpenAI", "auth": key})),
-                State::Malformed => Some(json!({"vendor": 5})),
-                State::Invalid => Some(json!({"vendor": "OpenAI", "auth": key, "timeouts": {"idle": "0s"}})),
-            }
-            .map(|spec| provider(name, spec)));
+            documents.extend(
+                match providers[index] {
+                    State::Absent => None,
+                    State::Good => Some(json!({"vendor": "OpenAI", "auth": key})),
+                    State::Malformed => Some(json!({"vendor": 5})),
+                    State::Invalid => Some(json!({"vendor": "OpenAI", "auth": key, "timeouts": {"idle": "0s"}})),
+                }
+                .map(|spec| provider(name, spec)),
+            );
             if secrets[index] {
-                documents.push(credential(&format!("secret-{name}"), json!({"main": format!("{SECRET}-{name}")})));
+                documents.push(credential(
+                    &format!("secret-{name}"),
+                    json!({"main": format!("{SECRET}-{name}")}),
+                ));
             }
             let target = json!([{"name": "only", "providerRef": {"name": name}, "model": "m"}]);
-            documents.extend(match routes[index] {
-                State::Absent => None,
-                State::Good => Some(json!({"model": name, "targets": target})),
-                State::Malformed => Some(json!({"model": name, "targets": []})),
-                State::Invalid => Some(json!({"model": name, "targets": target, "timeouts": {"idle": "25h"}})),
-            }
-            .map(|spec| route(name, spec)));
+            documents.extend(
+                match routes[index] {
+                    State::Absent => None,
+                    State::Good => Some(json!({"model": name, "targets": target})),
+                    State::Malformed => Some(json!({"model": name, "targets": []})),
+                    State::Invalid => Some(json!({"model": name, "targets": target, "timeouts": {"idle": "25h"}})),
+                }
+                .map(|spec| route(name, spec)),
+            );
             let content = |text: &str| json!({"messages": [{"role": "user", "content": text}]});
-            documents.extend(match prompts[index] {
-                State::Absent => None,
-                State::Good => Some(content("fine")),
-                State::Malformed => Some(json!({"messages": "none"})),
-                State::Invalid => Some(content("{{ who }}")),
-            }
-            .map(|spec| template(name, spec)));
+            documents.extend(
+                match prompts[index] {
+                    State::Absent => None,
+                    State::Good => Some(content("fine")),
+                    State::Malformed => Some(json!({"messages": "none"})),
+                    State::Invalid => Some(content("{{ who }}")),
+                }
+                .map(|spec| template(name, spec)),
+            );
             let secret = format!("{SECRET}-client-{name}");
-            documents.extend(match keys[index] {
-                State::Absent => None,
-                State::Good => Some(json!({"key": secret})),
-                State::Malformed | State::Invalid => Some(json!({"key": secret, "role": "Nobody"})),
-            }
-            .map(|data| client_key(&format!("key-{name}"), data)));
+            documents.extend(
+                match keys[index] {
+                    State::Absent => None,
+                    State::Good => Some(json!({"key": secret})),
+                    State::Malformed | State::Invalid => Some(json!({"key": secret, "role": "Nobody"})),
+                }
+                .map(|data| client_key(&format!("key-{name}"), data)),
+            );
         }
         documents
     }
@@ -93,7 +127,12 @@ fn expected(now: State, was_there: bool) -> Option<bool> {
 }
 
 fn config() -> Config {
-    Config { cases: 48, rng_seed: RngSeed::Fixed(9), failure_persistence: None, ..Config::default() }
+    Config {
+        cases: 48,
+        rng_seed: RngSeed::Fixed(9),
+        failure_persistence: None,
+        ..Config::default()
+    }
 }
 
 proptest! {

@@ -18,10 +18,19 @@ fn base_urls_come_from_the_object_the_vendor_or_the_simulator() {
     let none = json!({"none": {}});
     for (spec, url) in [
         (json!({"vendor": "OpenAI", "auth": none}), "https://api.openai.com/v1"),
-        (json!({"vendor": "OpenAI", "auth": none, "baseUrl": "https://eu.example.com/v1/"}), "https://eu.example.com/v1"),
+        (
+            json!({"vendor": "OpenAI", "auth": none, "baseUrl": "https://eu.example.com/v1/"}),
+            "https://eu.example.com/v1",
+        ),
         (json!({"vendor": "Simulated"}), "http://127.0.0.1:9999/v1"),
-        (json!({"vendor": "Simulated", "baseUrl": "https://sim.example.com/v1"}), "https://sim.example.com/v1"),
-        (json!({"vendor": "OpenAICompatible", "baseUrl": "http://vllm.ai.svc:8000/v1"}), "http://vllm.ai.svc:8000/v1"),
+        (
+            json!({"vendor": "Simulated", "baseUrl": "https://sim.example.com/v1"}),
+            "https://sim.example.com/v1",
+        ),
+        (
+            json!({"vendor": "OpenAICompatible", "baseUrl": "http://vllm.ai.svc:8000/v1"}),
+            "http://vllm.ai.svc:8000/v1",
+        ),
     ] {
         assert_eq!(entry(spec).base_url, url);
     }
@@ -29,23 +38,45 @@ fn base_urls_come_from_the_object_the_vendor_or_the_simulator() {
 
 #[test]
 fn urls_without_a_usable_host_are_refused() {
-    for url in ["https://2852039166/v1", "https://[::ffff:169.254.169.254]/", "https://host:99999/", "https://[fe8::1/"] {
+    for url in [
+        "https://2852039166/v1",
+        "https://[::ffff:169.254.169.254]/",
+        "https://host:99999/",
+        "https://[fe8::1/",
+    ] {
         let document = provider("p", json!({"vendor": "OpenAICompatible", "baseUrl": url}));
         let compiled = compiled(&[document]);
         assert!(compiled.snapshot.providers.is_empty(), "{url}");
-        assert!(found(&compiled)[0].ends_with("spec.baseUrl"), "{url}: {:?}", found(&compiled));
+        assert!(
+            found(&compiled)[0].ends_with("spec.baseUrl"),
+            "{url}: {:?}",
+            found(&compiled)
+        );
     }
 }
 
 #[test]
 fn auth_that_is_omitted_depends_on_the_vendor() {
     assert_eq!(entry(json!({"vendor": "Simulated"})).auth, AuthEntry::None);
-    assert_eq!(entry(json!({"vendor": "OpenAICompatible", "baseUrl": "https://a.example.com"})).auth, AuthEntry::None);
+    assert_eq!(
+        entry(json!({"vendor": "OpenAICompatible", "baseUrl": "https://a.example.com"})).auth,
+        AuthEntry::None
+    );
     let ambient = BTreeMap::from([(Vendor::OpenAI, Credential::new(SECRET))]);
-    let with_key = Settings { ambient_credentials: ambient, ..settings() };
-    let compiled = compile(&resources(&[provider("p", json!({"vendor": "OpenAI"}))]), &with_key, None);
+    let with_key = Settings {
+        ambient_credentials: ambient,
+        ..settings()
+    };
+    let compiled = compile(
+        &resources(&[provider("p", json!({"vendor": "OpenAI"}))]),
+        &with_key,
+        None,
+    );
     let entry = &compiled.snapshot.providers[&name("p")];
-    assert_eq!((&entry.auth, &entry.credential), (&AuthEntry::Ambient, &Some(Credential::new(SECRET))));
+    assert_eq!(
+        (&entry.auth, &entry.credential),
+        (&AuthEntry::Ambient, &Some(Credential::new(SECRET)))
+    );
 }
 
 #[test]
@@ -54,11 +85,20 @@ fn waits_have_defaults_and_bounds() {
     assert_eq!(entry(json!({"vendor": "Simulated"})).timeouts, default);
     let asked = json!({"connect": "1s", "firstToken": "24h", "idle": "1ms", "total": "1m30s"});
     let timeouts = entry(json!({"vendor": "Simulated", "timeouts": asked})).timeouts;
-    let milliseconds = [timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.total].map(|wait| wait.as_millis());
+    let milliseconds =
+        [timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.total].map(|wait| wait.as_millis());
     assert_eq!(milliseconds, [1_000, 86_400_000, 1, 90_000]);
-    for (field, text) in [("connect", "0ms"), ("firstToken", "24h1ms"), ("idle", "2d"), ("total", "99999999999999999999s")] {
+    for (field, text) in [
+        ("connect", "0ms"),
+        ("firstToken", "24h1ms"),
+        ("idle", "2d"),
+        ("total", "99999999999999999999s"),
+    ] {
         let compiled = compiled(&[provider("p", json!({"vendor": "Simulated", "timeouts": {field: text}}))]);
-        assert_eq!(found(&compiled), [format!("Provider default/p Accepted Invalid spec.timeouts.{field}")]);
+        assert_eq!(
+            found(&compiled),
+            [format!("Provider default/p Accepted Invalid spec.timeouts.{field}")]
+        );
     }
 }
 
@@ -67,8 +107,14 @@ fn what_a_provider_says_of_models_and_headers_reaches_the_snapshot() {
     let models = json!([{"name": "a", "contextTokens": 8, "inputMicroUsdPerMTok": 0, "cachedInputMicroUsdPerMTok": 7}, {"name": "b"}]);
     let entry = entry(json!({"vendor": "Simulated", "models": models, "headers": {"X-Team": "a b"}}));
     let known = &entry.models["a"];
-    assert_eq!((known.context_tokens, known.input_micro_usd_per_m_tok), (Some(8), Some(0)));
-    assert_eq!((known.cached_input_micro_usd_per_m_tok, known.output_micro_usd_per_m_tok), (Some(7), None));
+    assert_eq!(
+        (known.context_tokens, known.input_micro_usd_per_m_tok),
+        (Some(8), Some(0))
+    );
+    assert_eq!(
+        (known.cached_input_micro_usd_per_m_tok, known.output_micro_usd_per_m_tok),
+        (Some(7), None)
+    );
     assert_eq!(entry.models["b"], ModelEntry::default());
     assert_eq!(entry.headers, BTreeMap::from([("X-Team".to_owned(), "a b".to_owned())]));
 }
@@ -76,9 +122,15 @@ fn what_a_provider_says_of_models_and_headers_reaches_the_snapshot() {
 #[test]
 fn an_object_that_became_bad_keeps_its_last_good_entry_until_it_is_mended_or_deleted() {
     let good = compiled(&[keyed("p"), secret()]);
-    for bad in [provider("p", json!({"vendor": "Nobody"})), provider("p", json!({"vendor": "OpenAICompatible"}))] {
+    for bad in [
+        provider("p", json!({"vendor": "Nobody"})),
+        provider("p", json!({"vendor": "OpenAICompatible"})),
+    ] {
         let stale = again(&[bad, secret()], &good);
-        let expected = ProviderEntry { stale: true, ..good.snapshot.providers[&name("p")].clone() };
+        let expected = ProviderEntry {
+            stale: true,
+            ..good.snapshot.providers[&name("p")].clone()
+        };
         assert_eq!(stale.snapshot.providers[&name("p")], expected);
         assert_ne!(stale.snapshot.revision, good.snapshot.revision);
         let mended = again(&[keyed("p"), secret()], &stale);
@@ -102,15 +154,28 @@ fn a_withdrawn_secret_takes_good_and_stale_providers_out_at_once() {
     let empty = credential("keys", json!({"main": ""}));
     let bad = provider("p", json!({"vendor": "Nobody"}));
     for object in [keyed("p"), bad] {
-        for secrets in [vec![], vec![unlabelled.clone()], vec![other_key.clone()], vec![empty.clone()]] {
+        for secrets in [
+            vec![],
+            vec![unlabelled.clone()],
+            vec![other_key.clone()],
+            vec![empty.clone()],
+        ] {
             let mut documents = vec![object.clone(), to("r", "x", "p")];
             documents.extend(secrets);
             let after = again(&documents, &good);
             assert!(after.snapshot.providers.is_empty(), "{documents:?}");
             let route = &after.snapshot.routes[&name("r")];
             assert!(!route.targets[0].resolved && !route.stale);
-            assert!(found(&after).iter().any(|line| line.starts_with("Provider default/p ResolvedRefs")));
-            assert!(found(&after).iter().any(|line| line.contains("Route default/r ResolvedRefs ProviderNotUsable")));
+            assert!(
+                found(&after)
+                    .iter()
+                    .any(|line| line.starts_with("Provider default/p ResolvedRefs"))
+            );
+            assert!(
+                found(&after)
+                    .iter()
+                    .any(|line| line.contains("Route default/r ResolvedRefs ProviderNotUsable"))
+            );
         }
     }
 }
@@ -121,7 +186,10 @@ fn a_stale_entry_takes_the_current_credential() {
     let rotated = credential("keys", json!({"main": "sk-new"}));
     let stale = again(&[provider("p", json!({"vendor": "Nobody"})), rotated], &good);
     let entry = &stale.snapshot.providers[&name("p")];
-    assert_eq!((entry.stale, &entry.credential), (true, &Some(Credential::new("sk-new"))));
+    assert_eq!(
+        (entry.stale, &entry.credential),
+        (true, &Some(Credential::new("sk-new")))
+    );
 }
 
 #[test]
@@ -131,8 +199,15 @@ fn a_credential_that_no_header_can_carry_leaves_the_last_good_one_in_place() {
         let documents = [keyed("p"), credential("keys", json!({"main": bad}))];
         let after = again(&documents, &good);
         let entry = &after.snapshot.providers[&name("p")];
-        assert_eq!((entry.stale, &entry.credential), (true, &Some(Credential::new(SECRET))), "{bad:?}");
-        assert_eq!(found(&after), ["Provider default/p ResolvedRefs InvalidKey spec.auth.keys[0].secretRef"]);
+        assert_eq!(
+            (entry.stale, &entry.credential),
+            (true, &Some(Credential::new(SECRET))),
+            "{bad:?}"
+        );
+        assert_eq!(
+            found(&after),
+            ["Provider default/p ResolvedRefs InvalidKey spec.auth.keys[0].secretRef"]
+        );
         let message = &after.diagnostics.values().next().unwrap()[0].message;
         assert!(!message.contains(bad.trim()), "{message}");
         assert!(compiled(&documents).snapshot.providers.is_empty());
@@ -146,7 +221,10 @@ fn an_old_credential_is_never_sent_where_a_new_object_points() {
     elsewhere["spec"]["baseUrl"] = "https://elsewhere.example.com/v1".into();
     let after = again(&[elsewhere, credential("keys", json!({"main": "bad one"}))], &good);
     let entry = &after.snapshot.providers[&name("p")];
-    assert_eq!((entry.base_url.as_str(), entry.stale), ("https://api.openai.com/v1", true));
+    assert_eq!(
+        (entry.base_url.as_str(), entry.stale),
+        ("https://api.openai.com/v1", true)
+    );
 }
 
 #[test]
@@ -164,6 +242,10 @@ fn a_namespace_that_is_no_longer_allowed_is_out_even_when_the_same_edit_made_the
     ] {
         let after = again(&[object.clone(), to("r", "x", "shared/p")], &good);
         assert_eq!(after.snapshot.providers[&name("shared/p")].stale, stale, "{object}");
-        assert_eq!(after.snapshot.routes[&name("r")].targets[0].resolved, allowed, "{object}");
+        assert_eq!(
+            after.snapshot.routes[&name("r")].targets[0].resolved,
+            allowed,
+            "{object}"
+        );
     }
 }

@@ -18,19 +18,32 @@ fn what_a_route_says_reaches_the_snapshot() {
     assert_eq!(entry.names, ["fast", "quick"]);
     assert_eq!((entry.strategy, entry.capture_content), (Strategy::RoundRobin, true));
     let seconds = |wait: Option<std::time::Duration>| wait.map(|wait| wait.as_secs());
-    assert_eq!((seconds(entry.timeouts.idle), seconds(entry.timeouts.total)), (Some(3), None));
+    assert_eq!(
+        (seconds(entry.timeouts.idle), seconds(entry.timeouts.total)),
+        (Some(3), None)
+    );
     assert_eq!(entry.timeouts.commit_after.as_secs(), 1);
     assert_eq!(entry.allowed_namespaces, ["b"]);
-    let targets: Vec<_> = entry.targets.iter().map(|target| (target.name.as_str(), target.weight, target.resolved)).collect();
+    let targets: Vec<_> = entry
+        .targets
+        .iter()
+        .map(|target| (target.name.as_str(), target.weight, target.resolved))
+        .collect();
     assert_eq!(targets, [("one", 0, true), ("two", 1, false)]);
-    assert_eq!(found(&compiled), ["Route default/r ResolvedRefs ProviderNotFound spec.targets[1].providerRef"]);
+    assert_eq!(
+        found(&compiled),
+        ["Route default/r ResolvedRefs ProviderNotFound spec.targets[1].providerRef"]
+    );
 }
 
 #[test]
 fn defaults_are_the_documented_ones() {
     let compiled = compiled(&[to("r", "x", "p"), simulated("p")]);
     let entry = &compiled.snapshot.routes[&name("r")];
-    assert_eq!((entry.strategy, entry.timeouts, entry.capture_content), (Strategy::Weighted, RouteTimeouts::default(), false));
+    assert_eq!(
+        (entry.strategy, entry.timeouts, entry.capture_content),
+        (Strategy::Weighted, RouteTimeouts::default(), false)
+    );
     assert_eq!(entry.targets[0].weight, 1);
 }
 
@@ -39,7 +52,8 @@ fn waits_of_routes_are_bounded_too() {
     let mut document = to("r", "x", "p");
     document["spec"]["timeouts"] = json!({"commitAfter": "0s", "connect": "25h"});
     let compiled = compiled(&[document, simulated("p")]);
-    let lines = ["connect", "commitAfter"].map(|field| format!("Route default/r Accepted Invalid spec.timeouts.{field}"));
+    let lines =
+        ["connect", "commitAfter"].map(|field| format!("Route default/r Accepted Invalid spec.timeouts.{field}"));
     assert_eq!(found(&compiled), lines);
     assert!(compiled.snapshot.routes.is_empty());
 }
@@ -58,7 +72,10 @@ fn a_deleted_provider_is_gone_for_good_and_stale_routes() {
         let after = again(&[document], &good);
         let entry = &after.snapshot.routes[&name("r")];
         assert_eq!((entry.stale, entry.targets[0].resolved), (stale, false));
-        assert!(found(&after).contains(&"Route default/r ResolvedRefs ProviderNotFound spec.targets[0].providerRef".to_owned()));
+        assert!(
+            found(&after)
+                .contains(&"Route default/r ResolvedRefs ProviderNotFound spec.targets[0].providerRef".to_owned())
+        );
     }
 }
 
@@ -78,14 +95,21 @@ fn without_times_the_first_by_name_holds_a_contested_name() {
     let compiled = compiled(&[second, to("a", "x", "p"), simulated("p")]);
     assert_eq!(compiled.snapshot.routes[&name("a")].names, ["x"]);
     assert_eq!(compiled.snapshot.routes[&name("b")].names, ["y", "z"]);
-    assert_eq!(found(&compiled), ["Route default/b Accepted Conflicted spec.aliases[0]"]);
+    assert_eq!(
+        found(&compiled),
+        ["Route default/b Accepted Conflicted spec.aliases[0]"]
+    );
 }
 
 #[test]
 fn the_older_one_holds_a_contested_name_whatever_it_is_called() {
     let (old, new) = ("2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z");
     for (first, second, winner) in [(old, new, "a"), (new, old, "b"), (old, old, "a")] {
-        let compiled = compiled(&[created(to("a", "x", "p"), first), created(to("b", "x", "p"), second), simulated("p")]);
+        let compiled = compiled(&[
+            created(to("a", "x", "p"), first),
+            created(to("b", "x", "p"), second),
+            simulated("p"),
+        ]);
         let holders: Vec<&str> = compiled.snapshot.routes.keys().map(|name| name.name.as_str()).collect();
         assert_eq!(holders, [winner]);
     }
@@ -110,6 +134,11 @@ fn one_that_cannot_be_read_any_more_keeps_its_names() {
 
 #[test]
 fn names_of_different_namespaces_do_not_meet() {
-    let compiled = compiled(&[to("a", "x", "p"), to("other/a", "x", "p"), simulated("p"), simulated("other/p")]);
+    let compiled = compiled(&[
+        to("a", "x", "p"),
+        to("other/a", "x", "p"),
+        simulated("p"),
+        simulated("other/p"),
+    ]);
     assert_eq!((compiled.snapshot.routes.len(), found(&compiled).len()), (2, 0));
 }

@@ -204,13 +204,7 @@ fn faults_name_the_line_of_the_field() {
 
 #[test]
 fn lines_within_a_list_are_those_of_the_item() {
-<<<<<<< HEAD
-    let item = format!("  {}", route("b", "{}").replace('
-', "
-  "));
-=======
     let item = format!("  {}", route("b", "{}").replace('\n', "\n  "));
->>>>>>> config
     let text = format!("apiVersion: v1\nkind: List\nitems:\n-{}", &item[1..]);
     let mut fixture = Fixture::with(&[("l.yaml", &text)]);
     let reading = fixture.read();

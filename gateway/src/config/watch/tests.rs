@@ -237,16 +237,12 @@ fn deleting_and_writing_again_is_no_absence() {
     fs::remove_file(fixture.path("a.yaml")).unwrap();
     fixture.write("a.yaml", &route("a", "two"));
     let was_slow = started.elapsed() > PACE.quiet;
-<<<<<<< HEAD
-    assert!(fixture.until(has("two")).iter().all(|reading| names(reading) == ["a"] || was_slow));
-=======
     assert!(
         fixture
             .until(has("two"))
             .iter()
             .all(|reading| names(reading) == ["a"] || was_slow)
     );
->>>>>>> config
 }
 
 #[test]

@@ -28,13 +28,9 @@ fn rapid_edits_of_two_files_are_never_mixed() {
             .iter()
             .map(|(_, model)| model[1..].parse().unwrap())
             .collect();
-<<<<<<< HEAD
-        let is_excused = slow.iter().any(|edit| models.contains(edit) || models.contains(&(edit - 1)));
-=======
         let is_excused = slow
             .iter()
             .any(|edit| models.contains(edit) || models.contains(&(edit - 1)));
->>>>>>> config
         assert!(is_whole(&reading) || is_excused, "{models:?}");
         assert_eq!(reading.faults, []);
     }

@@ -1,0 +1,123 @@
+//! A program under test in the background: its output in a file, ended by its process id, its last words shown when a test fails.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::wait::until;
+
+/// Where `deploy/build` or cargo put the programs.
+const PROGRAMS: &str = "ROUTE_SWITCH_PROGRAMS";
+const LAST_WORDS: usize = 80;
+
+/// A running program. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    name: &'static str,
+    log: PathBuf,
+}
+
+/// The program `route-switch`: of the folder that the environment names, else of the one that this test was built into.
+pub fn route_switch() -> anyhow::Result<PathBuf> {
+    let folder = match std::env::var_os(PROGRAMS) {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::current_exe()?
+            .parent()
+            .and_then(Path::parent)
+            .context("a test lies in target/*/deps")?
+            .into(),
+    };
+    let program = folder.join("route-switch");
+    if !program.is_file() {
+        bail!(
+            "there is no {}; build it (deploy/build) or set {PROGRAMS} to its folder",
+            program.display()
+        );
+    }
+    Ok(program)
+}
+
+impl Program {
+    /// Starts `route-switch` with these arguments. What it writes is appended to `log`.
+    pub fn start<S: AsRef<OsStr>>(name: &'static str, arguments: &[S], log: &Path) -> anyhow::Result<Self> {
+        let output = File::options().create(true).append(true).open(log)?;
+        let program = route_switch()?;
+        let mut command = Command::new(&program);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        for ambient in ["OPENAI_API_KEY", "ROUTE_SWITCH_LOG", "ROUTE_SWITCH_SIMULATOR_API_KEY"] {
+            command.env_remove(ambient);
+        }
+        let child = command
+            .spawn()
+            .with_context(|| format!("failed to start {}", program.display()))?;
+        Ok(Self {
+            child,
+            name,
+            log: log.to_owned(),
+        })
+    }
+
+    /// All that it wrote so far, and what earlier ones wrote to the same file.
+    pub fn output(&self) -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+    }
+
+    /// Waits for something in the output behind its first `skip` bytes.
+    pub async fn says<T>(&mut self, what: &str, skip: usize, find: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+        let name = self.name;
+        until(&format!("{what} of {name}"), async || {
+            let output = self.output()?;
+            if let Some(found) = output.get(skip..).and_then(&find) {
+                return Ok(Some(found));
+            }
+            match self.child.try_wait()? {
+                Some(status) => bail!("{name} ended with {status}"),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        // The shell's own kill: there is no other program that every machine has, and no way from safe Rust.
+        let status = Command::new("sh")
+            .args(["-c", "kill -TERM \"$0\""])
+            .arg(self.child.id().to_string())
+            .status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            bail!("failed to signal {}: it had ended", self.name)
+        }
+    }
+
+    /// Waits for the program to end by itself.
+    pub async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        let name = self.name;
+        until(&format!("the end of {name}"), async || Ok(self.child.try_wait()?)).await
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // Shown by the test harness for tests that fail, and for those alone.
+        let output = self.output().unwrap_or_default();
+        let lines: Vec<&str> = output.lines().collect();
+        eprintln!("--- the end of the log of {} ({} lines in all)", self.name, lines.len());
+        for line in &lines[lines.len().saturating_sub(LAST_WORDS)..] {
+            eprintln!("{line}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What is in the tables against what was recorded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use duckdb::types::{TimeUnit, Value};
+use tempfile::tempdir;
+
+use crate::analytics::Database;
+use crate::capture::record::{Attempt, Record, Usage};
+use crate::capture::sample::{Traffic, store};
+use crate::capture::{Entry, Store, Try};
+
+fn rows(directory: &Path, sql: &str) -> Vec<Vec<Value>> {
+    let connection = duckdb::Connection::open(directory.join("analytics.duckdb")).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let mut rows = statement.query([]).unwrap();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        found.push(
+            (0..row.as_ref().column_count())
+                .map(|column| row.get(column).unwrap())
+                .collect(),
+        );
+    }
+    found
+}
+
+fn text(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, |text| Value::Text(text.to_owned()))
+}
+
+fn big(number: Option<u64>) -> Value {
+    number.map_or(Value::Null, |number| Value::BigInt(number.cast_signed()))
+}
+
+fn small(number: Option<u16>) -> Value {
+    number.map_or(Value::Null, |number| Value::Int(number.into()))
+}
+
+fn usage(usage: Option<Usage>) -> [Value; 5] {
+    [
+        big(usage.map(|usage| usage.prompt_tokens)),
+        big(usage.map(|usage| usage.cached_tokens)),
+        big(usage.map(|usage| usage.completion_tokens)),
+        big(usage.map(|usage| usage.reasoning_tokens)),
+        usage.map_or(Value::Null, |usage| Value::Boolean(usage.estimated)),
+    ]
+}
+
+fn request_row(record: &Record) -> Vec<Value> {
+    let last = record.attempts.last();
+    let mut row = vec![
+        text(Some(&record.id)),
+        Value::Timestamp(TimeUnit::Microsecond, record.started_unix_micros),
+        text(record.route.as_deref()),
+        text(Some(&record.requested_model)),
+        text(record.key.as_deref()),
+        text(record.user.as_deref()),
+        text(Some(&record.snapshot_revision)),
+        Value::Boolean(record.streamed),
+        text(Some(record.outcome.as_str())),
+        small(Some(record.status)),
+        text(record.error.as_deref()),
+        text(record.finish_reason.as_deref()),
+        big(Some(record.latency_micros)),
+        big(record.first_token_micros),
+        big(Some(record.overhead_micros)),
+        Value::Int(record.attempts.len().try_into().unwrap()),
+        text(last.map(|attempt| &*attempt.target)),
+        text(last.map(|attempt| &*attempt.provider)),
+        text(last.map(|attempt| &*attempt.model)),
+    ];
+    row.extend(usage(record.usage));
+    row.push(record.cost_pico_usd.map_or(Value::Null, Value::BigInt));
+    row.push(record.content.as_ref().map_or(Value::Null, |_| Value::Boolean(true)));
+    row
+}
+
+fn attempt_row(record: &Record, position: usize, attempt: &Attempt) -> Vec<Value> {
+    let mut row = vec![
+        text(Some(&record.id)),
+        Value::Timestamp(TimeUnit::Microsecond, record.started_unix_micros),
+        Value::Int(i32::try_from(position).unwrap() + 1),
+        text(record.route.as_deref()),
+        text(Some(&attempt.target)),
+        text(Some(&attempt.provider)),
+        text(Some(&attempt.model)),
+        text(Some(attempt.outcome.as_str())),
+        small(attempt.status),
+        text(attempt.error.as_deref()),
+        big(Some(attempt.latency_micros)),
+        big(attempt.first_token_micros),
+    ];
+    row.extend(usage(attempt.usage));
+    row.push(attempt.cost_pico_usd.map_or(Value::Null, Value::BigInt));
+    row.push(text(attempt.upstream_id.as_deref()));
+    row
+}
+
+#[test]
+fn every_field_of_a_record_comes_back_from_the_tables() {
+    let directory = tempdir().unwrap();
+    // More than one of DuckDB's vectors and more than one batch.
+    let mut records = Traffic::new(10).records(5000);
+    store(directory.path(), &records);
+    records.sort_by(|left, right| left.id.cmp(&right.id));
+    let requests: Vec<_> = records.iter().map(request_row).collect();
+    assert!(rows(directory.path(), "SELECT * FROM requests ORDER BY id") == requests);
+    let of = |record: &Record| -> Vec<_> {
+        record
+            .attempts
+            .iter()
+            .enumerate()
+            .map(|(position, attempt)| attempt_row(record, position, attempt))
+            .collect()
+    };
+    let attempts: Vec<_> = records.iter().flat_map(of).collect();
+    assert!(rows(directory.path(), "SELECT * FROM attempts ORDER BY request_id, position") == attempts);
+}
+
+#[test]
+fn entries_that_an_earlier_try_stored_are_not_stored_again() {
+    let directory = tempdir().unwrap();
+    let mut writer = Arc::new(Database::new(directory.path())).open().unwrap();
+    let records = Traffic::new(11).records(60);
+    let entries: Vec<Entry> = records
+        .into_iter()
+        .map(|record| Entry {
+            record,
+            content_dropped: false,
+        })
+        .collect();
+    writer.write(&entries[..40], Try::First).unwrap();
+    writer.write(&entries, Try::Again).unwrap();
+    writer.close().unwrap();
+    let counted = rows(directory.path(), "SELECT count(*), count(DISTINCT id) FROM requests");
+    assert_eq!(counted, [[Value::BigInt(60), Value::BigInt(60)]]);
+}
+
+#[test]
+fn a_query_cannot_write_reach_other_files_or_change_settings() {
+    let directory = tempdir().unwrap();
+    store(directory.path(), &[]);
+    let database = Arc::new(Database::new(directory.path()));
+    let _writer = database.open().unwrap();
+    for sql in [
+        "DELETE FROM requests",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "ATTACH 'other.duckdb'",
+        "SET memory_limit = '1TB'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "COPY (SELECT 1) TO 'elsewhere.csv'",
+    ] {
+        assert!(
+            database.read(|connection| Ok(connection.execute_batch(sql)?)).is_err(),
+            "{sql}"
+        );
+    }
+}

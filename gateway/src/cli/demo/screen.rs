@@ -1,0 +1,54 @@
+//! What the demo prints on: standard output, in colour only on a terminal. Each call takes the lock, writes and flushes, so that
+//! a reader of a pipe sees what happens as it happens.
+
+use std::io::{self, IsTerminal, Write};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Screen {
+    colours: bool,
+}
+
+impl Screen {
+    /// Colours are left out as well when `NO_COLOR` is set (<https://no-color.org>).
+    pub(super) fn of_stdout() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { colours: io::stdout().is_terminal() && !unwanted }
+    }
+
+    pub(super) fn line(self, text: &str) -> io::Result<()> {
+        self.part(&format!("{text}\n"))
+    }
+
+    pub(super) fn part(self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    pub(super) fn bold(self, text: &str) -> String {
+        self.painted("1", text)
+    }
+
+    pub(super) fn good(self, text: &str) -> String {
+        self.painted("32", text)
+    }
+
+    pub(super) fn bad(self, text: &str) -> String {
+        self.painted("1;31", text)
+    }
+
+    fn painted(self, code: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_colour_only_where_it_is_wanted() {
+        assert_eq!(Screen { colours: false }.bad("no"), "no");
+        assert_eq!(Screen { colours: true }.bad("no"), "\x1b[1;31mno\x1b[0m");
+    }
+}
