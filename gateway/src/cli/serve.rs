@@ -18,6 +18,7 @@ use clap::Args;
 use crds::{compiler::Settings, duration, snapshot::Credential, vendor};
 use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, GenerationIds},
@@ -151,7 +152,7 @@ pub(super) async fn serve(
     for _ in 1..threads {
         traffic.push(start_traffic(&app, listen_on(listen, "--listen")?, &stopped, grace)?);
     }
-    let admin_ending = server::Ending { grace: Duration::from_secs(1), seed: 0 };
+    let admin_ending = server::Ending { grace: Duration::from_secs(1), cut: CancellationToken::new(), seed: 0 };
     let (stop_admin, admin_stopped) = watch::channel(false);
     let admin_address = admin_listener.local_addr().unwrap_or(admin);
     let admin_listener = TcpListener::from_std(admin_listener).map_err(Error::Runtime)?;
@@ -199,12 +200,12 @@ fn start_traffic(
     let ledger = Arc::new(Ledger {
         queue: Arc::clone(&app.queue),
         metrics: Arc::clone(&app.metrics),
-        ending: AtomicBool::new(false),
+        ending: CancellationToken::new(),
     });
     let clients = Arc::new(Clients::new(tls));
     let worker = Arc::new(Worker { app: Arc::clone(app), ledger: Arc::clone(&ledger), clients });
     let stopped = stopped.clone();
-    let ending = server::Ending { grace, seed: rand::random() };
+    let ending = server::Ending { grace, cut: ledger.ending.clone(), seed: rand::random() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     let run = move || {
         runtime.block_on(async {
@@ -214,7 +215,7 @@ fn start_traffic(
             }
         });
         // Whatever is still under way is dropped with the runtime, and recorded as cut by us.
-        ledger.ending.store(true, Ordering::Relaxed);
+        ledger.ending.cancel();
         drop(runtime);
     };
     std::thread::Builder::new().name("traffic".to_owned()).spawn(run).map_err(Error::Runtime)

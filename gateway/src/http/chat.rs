@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     authenticate::authenticate,
-    chat_stream::ChatStream,
+    chat_stream::{ChatStream, State},
     error::{ApiError, Contract},
     router::Worker,
     server::Connection,
@@ -124,9 +124,15 @@ impl Chat {
     }
 
     async fn whole(mut self, route: &Route, request: &ChatRequest) -> Response {
-        let whole = match whole::ask(&self.worker.clients, route, request, &mut self.exchange).await {
-            Ok(whole) => whole,
-            Err(unanswered) => {
+        let asked = tokio::select! {
+            biased;
+            asked = whole::ask(&self.worker.clients, route, request, &mut self.exchange) => Some(asked),
+            () = self.worker.ledger.ending.cancelled() => None,
+        };
+        let whole = match asked {
+            Some(Ok(whole)) => whole,
+            None => return self.fail(Outcome::Cut, ApiError::stopping(), Some(route), None),
+            Some(Err(unanswered)) => {
                 let outcome = unanswered.outcome();
                 let (error, target) = match unanswered {
                     Unanswered::NoTarget => (ApiError::no_target(&route.name), None),
@@ -174,7 +180,7 @@ impl Chat {
             opened = &mut opening => opened,
             () = sleep(route.commit_after) => {
                 let head = Head { id: &id, config: &config, route: Some(&route), target: None, attempts: 0, overhead_micros: None };
-                return respond(head.headers(), ChatStream::opening(opening, contract, Arc::clone(&route), id, model));
+                return respond(head.headers(), ChatStream::new(State::Opening(opening, Arc::clone(&route)), contract, id, model, &worker.ledger.ending));
             }
         };
         match opened {
@@ -186,7 +192,7 @@ impl Chat {
                 let target = Some(live.target());
                 let head = Head { id: &id, config: &config, route: Some(&route), target, attempts, overhead_micros };
                 let headers = head.headers();
-                respond(headers, ChatStream::live(live, contract, id, model))
+                respond(headers, ChatStream::new(State::Live(Box::new(live)), contract, id, model, &worker.ledger.ending))
             }
             Err(Unopened { exchange, failed }) => {
                 let chat = Self { worker, contract, config, exchange };

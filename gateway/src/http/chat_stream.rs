@@ -12,6 +12,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     chat::{OpeningStream, unopened},
@@ -35,9 +36,11 @@ pub(super) struct ChatStream {
     model: Bytes,
     last_sent: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The gateway ends, and cannot wait for the rest of this stream.
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-enum State {
+pub(super) enum State {
     /// Committed before any target began to answer.
     Opening(OpeningStream, Arc<Route>),
     Live(Box<Live>),
@@ -45,16 +48,17 @@ enum State {
 }
 
 impl ChatStream {
-    pub(super) fn opening(opening: OpeningStream, contract: Contract, route: Arc<Route>, id: Box<str>, model: Bytes) -> Self {
-        Self::new(State::Opening(opening, route), contract, id, model)
+    pub(super) fn new(state: State, contract: Contract, id: Box<str>, model: Bytes, ending: &CancellationToken) -> Self {
+        let ending = Box::pin(ending.clone().cancelled_owned());
+        Self { state, contract, id, model, last_sent: Instant::now(), timer: None, ending }
     }
 
-    pub(super) fn live(live: Live, contract: Contract, id: Box<str>, model: Bytes) -> Self {
-        Self::new(State::Live(Box::new(live)), contract, id, model)
-    }
-
-    fn new(state: State, contract: Contract, id: Box<str>, model: Bytes) -> Self {
-        Self { state, contract, id, model, last_sent: Instant::now(), timer: None }
+    /// Ends the stream, with a word to the client. What it has had so far is recorded as cut when the state is dropped.
+    fn cut(&mut self) -> Bytes {
+        self.state = State::Ended;
+        let mut out = BytesMut::new();
+        self.write_failure(&ApiError::stopping(), &mut out);
+        out.freeze()
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -127,6 +131,7 @@ impl Body for ChatStream {
         let bytes = match self.poll_bytes(context) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(bytes)) => bytes,
+            Poll::Pending if self.ending.as_mut().poll(context).is_ready() => self.cut(),
             Poll::Pending => match self.poll_keep_alive(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => Bytes::from_static(COMMENT),

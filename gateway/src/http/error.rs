@@ -98,6 +98,12 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "server_error", what)
     }
 
+    /// The gateway ends and cannot wait for the rest of the answer.
+    pub fn stopping() -> Self {
+        let message = "The gateway was stopped before the answer had come to its end. Send the request again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_stopping", "server_error", message)
+    }
+
     /// The Route has no usable target.
     pub fn no_target(route: &str) -> Self {
         let message = format!("No target of the Route {route} can be used: its Providers are missing, or may not be used from there.");

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -23,6 +23,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 /// A connection that is older is closed after its next response, so that new pods get load; and up to a tenth longer, by chance.
@@ -30,6 +31,8 @@ const MAX_AGE: Duration = Duration::from_secs(600);
 const BACKLOG: i32 = 4096;
 /// How long a client may take for the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long answers that are cut may take to say so.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The connection on which a request came.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +52,12 @@ impl Connection {
 }
 
 /// How the connections of a listener end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ending {
     /// How long answers under way may go on after the signal.
     pub grace: Duration,
+    /// Told when the grace is over: what is under way then ends as soon as it can.
+    pub cut: CancellationToken,
     /// Of the chance in how old connections get.
     pub seed: u64,
 }
@@ -106,8 +111,12 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         }
     }
     drop(listener);
-    if timeout(ending.grace, graceful.shutdown()).await.is_err() {
+    let mut drained = pin!(graceful.shutdown());
+    if timeout(ending.grace, &mut drained).await.is_err() {
         tracing::warn!(grace = ?ending.grace, "answers were still under way when the grace period ended");
+        ending.cut.cancel();
+        // Whoever does not take the last words now does without.
+        let _ = timeout(LAST_WORDS, drained).await;
     }
 }
 

@@ -1,15 +1,13 @@
 //! The account of one request, kept while it runs and handed over as one record at its end, whichever way it ends.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     capture::{
@@ -26,7 +24,7 @@ pub struct Ledger {
     pub queue: Arc<Queue>,
     pub metrics: Arc<Metrics>,
     /// The thread ends now: what is dropped was cut by us, not left by its client.
-    pub ending: AtomicBool,
+    pub ending: CancellationToken,
 }
 
 /// A request under way. Dropping it records it as left by its client.
@@ -258,7 +256,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(record) = &self.record {
             let status = record.status;
-            let outcome = if self.ledger.ending.load(Ordering::Relaxed) { Outcome::Cut } else { Outcome::Cancelled };
+            let outcome = if self.ledger.ending.is_cancelled() { Outcome::Cut } else { Outcome::Cancelled };
             self.send(outcome, status);
         }
     }
