@@ -51,7 +51,11 @@ impl Client {
             .pool_max_idle_per_host(64)
             .timeout(PATIENCE)
             .build()?;
-        Ok(Self { http, root: format!("http://{address}"), headers: HeaderMap::new() })
+        Ok(Self {
+            http,
+            root: format!("http://{address}"),
+            headers: HeaderMap::new(),
+        })
     }
 
     /// The same client with a key.
@@ -67,15 +71,26 @@ impl Client {
     }
 
     pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        let request = self.http.get(format!("{}{path}", self.root)).headers(self.headers.clone());
-        let response = request.send().await.with_context(|| format!("GET {path} got no answer"))?;
+        let request = self
+            .http
+            .get(format!("{}{path}", self.root))
+            .headers(self.headers.clone());
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("GET {path} got no answer"))?;
         Ok(Open::from(response).whole().await)
     }
 
     /// The answer to GET, which must be 200 and JSON.
     pub async fn get_json(&self, path: &str) -> anyhow::Result<Value> {
         let answer = self.get(path).await?;
-        anyhow::ensure!(answer.status == 200, "GET {path} gave {}: {}", answer.status, answer.text());
+        anyhow::ensure!(
+            answer.status == 200,
+            "GET {path} gave {}: {}",
+            answer.status,
+            answer.text()
+        );
         answer.json()
     }
 
@@ -86,14 +101,22 @@ impl Client {
 
     /// Sends a body and waits for the head of the answer.
     pub async fn open(&self, path: &str, body: impl Into<Bytes>) -> reqwest::Result<Open> {
-        let request = self.http.post(format!("{}{path}", self.root)).headers(self.headers.clone());
-        let request = request.header(header::CONTENT_TYPE, "application/json").body(body.into());
+        let request = self
+            .http
+            .post(format!("{}{path}", self.root))
+            .headers(self.headers.clone());
+        let request = request
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.into());
         Ok(Open::from(request.send().await?))
     }
 
     /// Sends a body and waits for the end of the answer.
     pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> anyhow::Result<Answer> {
-        let open = self.open(path, body).await.with_context(|| format!("POST {path} got no answer"))?;
+        let open = self
+            .open(path, body)
+            .await
+            .with_context(|| format!("POST {path} got no answer"))?;
         Ok(open.whole().await)
     }
 
@@ -106,7 +129,12 @@ impl Client {
 impl From<reqwest::Response> for Open {
     fn from(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
-        Self { status, headers: response.headers().clone(), response, events: Events::default() }
+        Self {
+            status,
+            headers: response.headers().clone(),
+            response,
+            events: Events::default(),
+        }
     }
 }
 
@@ -146,6 +174,11 @@ impl Open {
                 Err(error) => break Some(format!("{error:?}")),
             }
         };
-        Answer { status: self.status, headers: self.headers, body, broken }
+        Answer {
+            status: self.status,
+            headers: self.headers,
+            body,
+            broken,
+        }
     }
 }

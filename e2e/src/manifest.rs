@@ -48,5 +48,8 @@ fn secret(name: &str, label: &str, fields: Value) -> Value {
 
 /// One file of several documents.
 pub fn file(documents: &[Value]) -> String {
-    documents.iter().map(|document| format!("---\n{document:#}\n")).collect()
+    documents
+        .iter()
+        .map(|document| format!("---\n{document:#}\n"))
+        .collect()
 }

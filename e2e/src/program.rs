@@ -25,11 +25,18 @@ pub struct Program {
 pub fn route_switch() -> anyhow::Result<PathBuf> {
     let folder = match std::env::var_os(PROGRAMS) {
         Some(folder) => PathBuf::from(folder),
-        None => std::env::current_exe()?.parent().and_then(Path::parent).context("a test lies in target/*/deps")?.into(),
+        None => std::env::current_exe()?
+            .parent()
+            .and_then(Path::parent)
+            .context("a test lies in target/*/deps")?
+            .into(),
     };
     let program = folder.join("route-switch");
     if !program.is_file() {
-        bail!("there is no {}; build it (deploy/build) or set {PROGRAMS} to its folder", program.display());
+        bail!(
+            "there is no {}; build it (deploy/build) or set {PROGRAMS} to its folder",
+            program.display()
+        );
     }
     Ok(program)
 }
@@ -40,12 +47,22 @@ impl Program {
         let output = File::options().create(true).append(true).open(log)?;
         let program = route_switch()?;
         let mut command = Command::new(&program);
-        command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
         for ambient in ["OPENAI_API_KEY", "ROUTE_SWITCH_LOG", "ROUTE_SWITCH_SIMULATOR_API_KEY"] {
             command.env_remove(ambient);
         }
-        let child = command.spawn().with_context(|| format!("failed to start {}", program.display()))?;
-        Ok(Self { child, name, log: log.to_owned() })
+        let child = command
+            .spawn()
+            .with_context(|| format!("failed to start {}", program.display()))?;
+        Ok(Self {
+            child,
+            name,
+            log: log.to_owned(),
+        })
     }
 
     /// All that it wrote so far, and what earlier ones wrote to the same file.
@@ -72,8 +89,15 @@ impl Program {
     /// Sends SIGTERM.
     pub fn terminate(&self) -> anyhow::Result<()> {
         // The shell's own kill: there is no other program that every machine has, and no way from safe Rust.
-        let status = Command::new("sh").args(["-c", "kill -TERM \"$0\""]).arg(self.child.id().to_string()).status()?;
-        if status.success() { Ok(()) } else { bail!("failed to signal {}: it had ended", self.name) }
+        let status = Command::new("sh")
+            .args(["-c", "kill -TERM \"$0\""])
+            .arg(self.child.id().to_string())
+            .status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            bail!("failed to signal {}: it had ended", self.name)
+        }
     }
 
     /// Waits for the program to end by itself.

@@ -53,7 +53,10 @@ impl Stage {
     /// A stage with the Provider `sim` and these objects, and its gateway.
     pub async fn playing(objects: &[Value]) -> anyhow::Result<(Self, Gateway)> {
         let stage = Self::new().await?;
-        stage.write("sim.yaml", &manifest::file(&[manifest::provider("sim", json!({ "vendor": "Simulated" }))]))?;
+        stage.write(
+            "sim.yaml",
+            &manifest::file(&[manifest::provider("sim", json!({ "vendor": "Simulated" }))]),
+        )?;
         stage.write("objects.yaml", &manifest::file(objects))?;
         let gateway = stage.gateway(&[]).await?;
         Ok((stage, gateway))
@@ -102,7 +105,15 @@ impl Stage {
         let (manifests, data) = (self.manifests(), self.data());
         let (manifests, data) = (manifests.to_string_lossy(), data.to_string_lossy());
         let simulator = format!("http://{}", self.simulator.address);
-        let mut all = vec!["serve", "--manifests", &*manifests, "--data", &*data, "--simulator", &*simulator];
+        let mut all = vec![
+            "serve",
+            "--manifests",
+            &*manifests,
+            "--data",
+            &*data,
+            "--simulator",
+            &*simulator,
+        ];
         all.extend(["--admin", "127.0.0.1:0", "--threads", "2", "--log-format", "json"]);
         if !arguments.contains(&"--listen") {
             all.extend(["--listen", "127.0.0.1:0"]);
@@ -110,23 +121,40 @@ impl Stage {
         all.extend(arguments);
         let mut program = Program::start("gateway", &all, &log)?;
         let (traffic, admin) = program.says("an address", before, addresses).await?;
-        Ok(Gateway { program, traffic, admin: Client::new(admin)?, client: Client::new(traffic)? })
+        Ok(Gateway {
+            program,
+            traffic,
+            admin: Client::new(admin)?,
+            client: Client::new(traffic)?,
+        })
     }
 }
 
 /// What a gateway says of itself once it listens.
 fn addresses(output: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut serving = lines.filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with("serving;")));
+    let lines = output
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut serving = lines.filter(|line| {
+        line["message"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("serving;"))
+    });
     let line = serving.next()?;
-    Some((line["listen"].as_str()?.parse().ok()?, line["admin"].as_str()?.parse().ok()?))
+    Some((
+        line["listen"].as_str()?.parse().ok()?,
+        line["admin"].as_str()?.parse().ok()?,
+    ))
 }
 
 impl Gateway {
     /// The revision of the Snapshot that new requests run on.
     pub async fn snapshot(&self) -> anyhow::Result<String> {
         let status = self.client.get_json("/status").await?;
-        Ok(status["snapshot"].as_str().context("/status names no snapshot")?.to_owned())
+        Ok(status["snapshot"]
+            .as_str()
+            .context("/status names no snapshot")?
+            .to_owned())
     }
 
     /// Waits until new requests run on another Snapshot than this one.

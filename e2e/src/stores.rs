@@ -29,7 +29,8 @@ pub fn examples(data: &Path) -> anyhow::Result<BTreeMap<String, Example>> {
     let file = data.join("examples.sqlite");
     let connection = rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
         .with_context(|| format!("failed to open {}", file.display()))?;
-    let mut statement = connection.prepare("SELECT id, outcome, complete, request, output, tool_calls FROM examples")?;
+    let mut statement =
+        connection.prepare("SELECT id, outcome, complete, request, output, tool_calls FROM examples")?;
     let mut rows = statement.query([])?;
     let mut examples = BTreeMap::new();
     while let Some(row) = rows.next()? {
@@ -41,7 +42,11 @@ pub fn examples(data: &Path) -> anyhow::Result<BTreeMap<String, Example>> {
             output: row.get(4)?,
             tool_calls: row.get(5)?,
         };
-        ensure!(examples.insert(id.clone(), example).is_none(), "{id} stands twice in {}", file.display());
+        ensure!(
+            examples.insert(id.clone(), example).is_none(),
+            "{id} stands twice in {}",
+            file.display()
+        );
     }
     Ok(examples)
 }
@@ -59,9 +64,17 @@ pub fn requests(data: &Path) -> anyhow::Result<BTreeMap<String, Request>> {
     let mut requests = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
-        let request =
-            Request { outcome: row.get(1)?, status: row.get(2)?, attempts: row.get(3)?, content_kept: row.get(4)? };
-        ensure!(requests.insert(id.clone(), request).is_none(), "{id} stands twice in {}", file.display());
+        let request = Request {
+            outcome: row.get(1)?,
+            status: row.get(2)?,
+            attempts: row.get(3)?,
+            content_kept: row.get(4)?,
+        };
+        ensure!(
+            requests.insert(id.clone(), request).is_none(),
+            "{id} stands twice in {}",
+            file.display()
+        );
     }
     Ok(requests)
 }

@@ -19,7 +19,10 @@ pub struct Answer {
 
 /// A header's text; empty when it is not there.
 pub fn header_of<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 impl Answer {

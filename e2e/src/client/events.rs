@@ -22,7 +22,9 @@ impl Events {
 
     /// The next whole event, if it has come.
     pub fn next(&mut self) -> anyhow::Result<Option<Event>> {
-        let Some(end) = memchr::memmem::find(&self.0, b"\n\n") else { return Ok(None) };
+        let Some(end) = memchr::memmem::find(&self.0, b"\n\n") else {
+            return Ok(None);
+        };
         let event: Vec<u8> = self.0.drain(..end + 2).collect();
         let text = std::str::from_utf8(&event[..end]).context("an event is not UTF-8")?;
         if let Some(comment) = text.strip_prefix(':') {

@@ -43,24 +43,42 @@ impl Transcript {
 
     /// Chunks that carry text.
     pub fn content_chunks(&self) -> usize {
-        self.chunks.iter().filter_map(content_of).filter(|text| !text.is_empty()).count()
+        self.chunks
+            .iter()
+            .filter_map(content_of)
+            .filter(|text| !text.is_empty())
+            .count()
     }
 
     pub fn finish_reason(&self) -> Option<&str> {
-        self.chunks.iter().rev().find_map(|chunk| chunk["choices"][0]["finish_reason"].as_str())
+        self.chunks
+            .iter()
+            .rev()
+            .find_map(|chunk| chunk["choices"][0]["finish_reason"].as_str())
     }
 
     pub fn usage(&self) -> Option<Value> {
-        self.chunks.iter().rev().map(|chunk| &chunk["usage"]).find(|usage| usage.is_object()).cloned()
+        self.chunks
+            .iter()
+            .rev()
+            .map(|chunk| &chunk["usage"])
+            .find(|usage| usage.is_object())
+            .cloned()
     }
 
     /// The error that the stream ended with.
     pub fn error(&self) -> Option<&Value> {
-        self.chunks.last().map(|chunk| &chunk["error"]).filter(|error| error.is_object())
+        self.chunks
+            .last()
+            .map(|chunk| &chunk["error"])
+            .filter(|error| error.is_object())
     }
 
     /// What the gateway says of its own work in the last chunk.
     pub fn route_switch(&self) -> Value {
-        self.chunks.last().map(|chunk| chunk["route_switch"].clone()).unwrap_or_default()
+        self.chunks
+            .last()
+            .map(|chunk| chunk["route_switch"].clone())
+            .unwrap_or_default()
     }
 }

@@ -23,11 +23,17 @@ impl Simulator {
         let mut program = Program::start("simulator", &all, log)?;
         let address = program
             .says("an address", 0, |output| {
-                let url = output.lines().find_map(|line| line.strip_prefix("simulator on http://"))?;
+                let url = output
+                    .lines()
+                    .find_map(|line| line.strip_prefix("simulator on http://"))?;
                 url.split('/').next()?.parse::<SocketAddr>().ok()
             })
             .await?;
-        Ok(Self { address, client: Client::new(address)?, _program: program })
+        Ok(Self {
+            address,
+            client: Client::new(address)?,
+            _program: program,
+        })
     }
 
     /// The last request, as it stands.
@@ -45,7 +51,10 @@ impl Simulator {
 
     /// Lets one chunk through a gate.
     pub async fn release(&self, gate: u64) -> anyhow::Result<()> {
-        let answer = self.client.post(&format!("/_simulator/release?gate={gate}"), "").await?;
+        let answer = self
+            .client
+            .post(&format!("/_simulator/release?gate={gate}"), "")
+            .await?;
         anyhow::ensure!(answer.status == 200, "no release: {}", answer.text());
         Ok(())
     }

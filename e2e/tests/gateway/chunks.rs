@@ -29,22 +29,40 @@ async fn relay_through_the_gate(stage: &Stage, gateway: &Gateway, path: &str) ->
     let mut stream = gateway.client.open(path, ask_stream("gated").to_string()).await?;
     let mut received_unix_micros = Vec::new();
     for chunk in 1..=CHUNKS {
-        ensure!(stream.content().await?.is_some(), "{path}: the stream ended before chunk {chunk}");
+        ensure!(
+            stream.content().await?.is_some(),
+            "{path}: the stream ended before chunk {chunk}"
+        );
         received_unix_micros.push(now_unix_micros());
         let sent = sent_unix_micros(&stage.simulator.last_request().await?);
-        ensure!(sent.len() == chunk, "{path}: the client has {chunk} chunks, the provider has sent {}", sent.len());
+        ensure!(
+            sent.len() == chunk,
+            "{path}: the client has {chunk} chunks, the provider has sent {}",
+            sent.len()
+        );
         stage.simulator.release(GATE).await?;
     }
-    ensure!(stream.content().await?.is_none(), "{path}: more chunks than the provider has");
+    ensure!(
+        stream.content().await?.is_none(),
+        "{path}: more chunks than the provider has"
+    );
     let sent = sent_unix_micros(&stage.simulator.last_request().await?);
     for (chunk, (received, next_sent)) in received_unix_micros.iter().zip(&sent[1..]).enumerate() {
-        ensure!(received < next_sent, "{path}: chunk {chunk} was received at {received}, the next sent at {next_sent}");
+        ensure!(
+            received < next_sent,
+            "{path}: chunk {chunk} was received at {received}, the next sent at {next_sent}"
+        );
     }
     Ok(())
 }
 
 fn sent_unix_micros(request: &Value) -> Vec<u64> {
-    request["sent_unix_micros"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+    request["sent_unix_micros"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_u64)
+        .collect()
 }
 
 fn now_unix_micros() -> u64 {
@@ -58,7 +76,11 @@ async fn events_that_drip_in_a_few_bytes_at_a_time_arrive_whole() -> anyhow::Res
     let (stage, gateway) = Stage::playing(&[drip]).await?;
     let whole = stage.simulator.answer(&ask("sim-fast")).await?.content()?;
     let streamed = worked(gateway.client.chat(&ask_stream("drip")).await?)?;
-    ensure!(streamed.transcript()?.is_done && streamed.content()? == whole, "{}", streamed.text());
+    ensure!(
+        streamed.transcript()?.is_done && streamed.content()? == whole,
+        "{}",
+        streamed.text()
+    );
     let not_streamed = worked(gateway.client.chat(&ask("drip")).await?)?;
     ensure!(not_streamed.content()? == whole, "{}", not_streamed.text());
     Ok(())

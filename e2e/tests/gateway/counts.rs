@@ -16,7 +16,10 @@ const CONNECTIONS: usize = 16;
 
 #[tokio::test]
 async fn a_thousand_requests_are_shared_by_weight_and_in_turns() -> anyhow::Result<()> {
-    let targets = [target("seven", "sim", "sim-fast", 7), target("three", "sim", "sim-fast", 3)];
+    let targets = [
+        target("seven", "sim", "sim-fast", 7),
+        target("three", "sim", "sim-fast", 3),
+    ];
     let weighted = route("weighted", json!({ "targets": targets }));
     let targets = [("one", 5), ("two", 1), ("three", 9)].map(|(name, weight)| target(name, "sim", "sim-fast", weight));
     let turns = route("turns", json!({ "strategy": "RoundRobin", "targets": targets }));
@@ -25,7 +28,10 @@ async fn a_thousand_requests_are_shared_by_weight_and_in_turns() -> anyhow::Resu
     let counts = count(&gateway, "weighted").await?;
     ensure!(is_within_two(&counts, &[("seven", 700), ("three", 300)]), "{counts:?}");
     let counts = count(&gateway, "turns").await?;
-    ensure!(is_within_two(&counts, &[("one", 333), ("two", 333), ("three", 333)]), "{counts:?}");
+    ensure!(
+        is_within_two(&counts, &[("one", 333), ("two", 333), ("three", 333)]),
+        "{counts:?}"
+    );
     Ok(())
 }
 
@@ -47,5 +53,7 @@ async fn count(gateway: &Gateway, model: &str) -> anyhow::Result<BTreeMap<String
 fn is_within_two(counts: &BTreeMap<String, usize>, expected: &[(&str, usize)]) -> bool {
     counts.len() == expected.len()
         && counts.values().sum::<usize>() == REQUESTS
-        && expected.iter().all(|(name, share)| counts.get(*name).is_some_and(|count| count.abs_diff(*share) <= 2))
+        && expected
+            .iter()
+            .all(|(name, share)| counts.get(*name).is_some_and(|count| count.abs_diff(*share) <= 2))
 }

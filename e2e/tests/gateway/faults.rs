@@ -34,7 +34,12 @@ const LIMITED: (u16, &str, &str) = (429, "rate_limit_exceeded", "rate_limited");
 const TIMEOUT: (u16, &str, &str) = (504, "timeout", "timeout");
 
 /// Name, models asked for whole and streamed, what follows, and the provider's status in both cases.
-type Row = (&'static str, [&'static str; 2], (u16, &'static str, &'static str), [Option<u16>; 2]);
+type Row = (
+    &'static str,
+    [&'static str; 2],
+    (u16, &'static str, &'static str),
+    [Option<u16>; 2],
+);
 
 /// The provider "gone" is an address at which nobody listens.
 const TABLE: &[Row] = &[
@@ -53,26 +58,37 @@ const TABLE: &[Row] = &[
     ("garbage", ["sim-garbage"; 2], UNAVAILABLE, [None; 2]),
     ("html", ["sim-html"; 2], UNAVAILABLE, [None; 2]),
     ("error", ["sim-error"; 2], UNAVAILABLE, [Some(500), None]),
-    ("oversized", ["sim-oversized-65", "sim-oversized-17"], UNAVAILABLE, [None; 2]),
+    (
+        "oversized",
+        ["sim-oversized-65", "sim-oversized-17"],
+        UNAVAILABLE,
+        [None; 2],
+    ),
 ];
 
 fn faults() -> impl Iterator<Item = Fault> {
-    TABLE.iter().flat_map(|&(name, models, (status, code, outcome), provider_statuses)| {
-        [false, true].map(|streamed| Fault {
-            name,
-            streamed,
-            model: models[usize::from(streamed)],
-            status,
-            code,
-            outcome,
-            provider_status: provider_statuses[usize::from(streamed)],
+    TABLE
+        .iter()
+        .flat_map(|&(name, models, (status, code, outcome), provider_statuses)| {
+            [false, true].map(|streamed| Fault {
+                name,
+                streamed,
+                model: models[usize::from(streamed)],
+                status,
+                code,
+                outcome,
+                provider_status: provider_statuses[usize::from(streamed)],
+            })
         })
-    })
 }
 
 impl Fault {
     fn route(&self, kind: &str) -> String {
-        format!("{kind}-{}-{}", self.name, if self.streamed { "streamed" } else { "whole" })
+        format!(
+            "{kind}-{}-{}",
+            self.name,
+            if self.streamed { "streamed" } else { "whole" }
+        )
     }
 
     fn body(&self, kind: &str) -> Value {
@@ -116,7 +132,9 @@ async fn after_a_fault_before_the_first_content_the_next_target_answers() -> any
     let (stage, gateway) = stage().await?;
     let expected = stage.simulator.answer(&ask("sim-fast")).await?.content()?;
     let cases = stream::iter(faults()).map(async |fault| {
-        check_failover(&gateway, fault, &expected).await.with_context(|| format!("{fault:?}"))
+        check_failover(&gateway, fault, &expected)
+            .await
+            .with_context(|| format!("{fault:?}"))
     });
     cases.buffer_unordered(AT_ONCE).try_collect().await
 }
@@ -130,7 +148,10 @@ async fn check_failover(gateway: &Gateway, fault: Fault, expected: &str) -> anyh
     ensure!(told["outcome"] == "ok" && told["target"] == "good", "{told}");
     check_attempt(&told["attempts"][0], fault)?;
     let second = &told["attempts"][1];
-    ensure!(second["outcome"] == "ok" && second["status"] == 200 && second["target"] == "good", "{told}");
+    ensure!(
+        second["outcome"] == "ok" && second["status"] == 200 && second["target"] == "good",
+        "{told}"
+    );
     ensure!(told["attempts"].as_array().map(Vec::len) == Some(2), "{told}");
     Ok(())
 }
@@ -145,34 +166,74 @@ async fn a_fault_of_the_only_target_is_a_typed_error() -> anyhow::Result<()> {
 
 async fn check_error(gateway: &Gateway, fault: Fault) -> anyhow::Result<()> {
     let answer = gateway.client.chat(&fault.body("one")).await?;
-    ensure!(answer.status == fault.status, "status {}: {}", answer.status, answer.text());
+    ensure!(
+        answer.status == fault.status,
+        "status {}: {}",
+        answer.status,
+        answer.text()
+    );
     check_error_object(&answer, fault)?;
     ensure!(answer.header("x-route-switch-attempts") == "1", "{:?}", answer.headers);
-    let retry_after = if matches!(fault.provider_status, Some(429 | 503)) { "7" } else { "" };
+    let retry_after = if matches!(fault.provider_status, Some(429 | 503)) {
+        "7"
+    } else {
+        ""
+    };
     ensure!(answer.header("retry-after") == retry_after, "{:?}", answer.headers);
-    ensure!(!answer.text().contains(CREDENTIAL), "the credential is in the answer: {}", answer.text());
+    ensure!(
+        !answer.text().contains(CREDENTIAL),
+        "the credential is in the answer: {}",
+        answer.text()
+    );
     let told = gateway.client.generation(answer.id()).await?;
-    ensure!(told["outcome"] == fault.outcome && told["status"] == fault.status, "{told}");
+    ensure!(
+        told["outcome"] == fault.outcome && told["status"] == fault.status,
+        "{told}"
+    );
     ensure!(told["attempts"].as_array().map(Vec::len) == Some(1), "{told}");
     check_attempt(&told["attempts"][0], fault)?;
-    ensure!(!told.to_string().contains(CREDENTIAL), "the credential is in what was recorded: {told}");
+    ensure!(
+        !told.to_string().contains(CREDENTIAL),
+        "the credential is in what was recorded: {told}"
+    );
     Ok(())
 }
 
 fn check_error_object(answer: &Answer, fault: Fault) -> anyhow::Result<()> {
     let error = answer.error()?;
-    let provider = if fault.name == "gone" { "default/gone" } else { "default/secured" };
+    let provider = if fault.name == "gone" {
+        "default/gone"
+    } else {
+        "default/secured"
+    };
     let metadata = &error["metadata"];
     ensure!(error["code"] == fault.code && error["type"].is_string(), "{error}");
-    ensure!(error["message"].as_str().is_some_and(|message| message.contains(provider)), "{error}");
+    ensure!(
+        error["message"]
+            .as_str()
+            .is_some_and(|message| message.contains(provider)),
+        "{error}"
+    );
     ensure!(metadata["provider"] == provider && metadata["attempts"] == 1, "{error}");
-    ensure!(metadata["status"] == json!(fault.provider_status) && metadata["error_type"].is_string(), "{error}");
+    ensure!(
+        metadata["status"] == json!(fault.provider_status) && metadata["error_type"].is_string(),
+        "{error}"
+    );
     Ok(())
 }
 
 fn check_attempt(attempt: &Value, fault: Fault) -> anyhow::Result<()> {
-    ensure!(attempt["outcome"] == fault.outcome && attempt["target"] == "bad", "{attempt}");
-    ensure!(attempt["status"] == json!(fault.provider_status) && attempt["model"] == fault.model, "{attempt}");
-    ensure!(attempt["error"].as_str().is_some_and(|error| !error.is_empty()), "{attempt}");
+    ensure!(
+        attempt["outcome"] == fault.outcome && attempt["target"] == "bad",
+        "{attempt}"
+    );
+    ensure!(
+        attempt["status"] == json!(fault.provider_status) && attempt["model"] == fault.model,
+        "{attempt}"
+    );
+    ensure!(
+        attempt["error"].as_str().is_some_and(|error| !error.is_empty()),
+        "{attempt}"
+    );
     Ok(())
 }

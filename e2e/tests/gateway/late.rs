@@ -13,7 +13,10 @@ use crate::{ask, ask_stream, worked};
 #[tokio::test]
 async fn after_commit_after_the_head_is_sent_and_another_target_can_still_answer() -> anyhow::Result<()> {
     let timeouts = json!({ "commitAfter": "200ms", "firstToken": "3s" });
-    let targets = [target("silent", "sim", "sim-hang", 1), target("second", "sim", "sim-words-5", 0)];
+    let targets = [
+        target("silent", "sim", "sim-hang", 1),
+        target("second", "sim", "sim-words-5", 0),
+    ];
     let slow = route("slow", json!({ "targets": targets, "timeouts": timeouts }));
     let alone = route("alone", json!({ "targets": [targets[0]], "timeouts": timeouts }));
     let (stage, gateway) = Stage::playing(&[slow, alone]).await?;
@@ -22,20 +25,42 @@ async fn after_commit_after_the_head_is_sent_and_another_target_can_still_answer
         let before = stage.simulator.requests_for("sim-words-5").await?;
         let stream = gateway.client.open(path, ask_stream("slow").to_string()).await?;
         let after = stage.simulator.requests_for("sim-words-5").await?;
-        ensure!(stream.status == 200 && before == after, "the head came only with the second target's answer");
-        ensure!(header_of(&stream.headers, "x-route-switch-target").is_empty(), "{:?}", stream.headers);
+        ensure!(
+            stream.status == 200 && before == after,
+            "the head came only with the second target's answer"
+        );
+        ensure!(
+            header_of(&stream.headers, "x-route-switch-target").is_empty(),
+            "{:?}",
+            stream.headers
+        );
         let answer = worked(stream.whole().await)?;
         let transcript = answer.transcript()?;
-        ensure!(transcript.is_done && transcript.content_chunks() == 5, "{}", answer.text());
+        ensure!(
+            transcript.is_done && transcript.content_chunks() == 5,
+            "{}",
+            answer.text()
+        );
         let own = transcript.route_switch();
         ensure!(own["target"] == "second" && own["attempts"] == 2, "{own}");
         let told = gateway.client.generation(answer.id()).await?;
-        ensure!(told["outcome"] == "ok" && told["attempts"][0]["outcome"] == "timeout", "{told}");
+        ensure!(
+            told["outcome"] == "ok" && told["attempts"][0]["outcome"] == "timeout",
+            "{told}"
+        );
     }
     let answer = worked(gateway.client.chat(&ask_stream("alone")).await?)?;
     let transcript = answer.transcript()?;
-    ensure!(transcript.is_done && transcript.finish_reason() == Some("error"), "{}", answer.text());
-    ensure!(transcript.error().is_some_and(|error| error["code"] == "timeout"), "{}", answer.text());
+    ensure!(
+        transcript.is_done && transcript.finish_reason() == Some("error"),
+        "{}",
+        answer.text()
+    );
+    ensure!(
+        transcript.error().is_some_and(|error| error["code"] == "timeout"),
+        "{}",
+        answer.text()
+    );
     let told = gateway.client.generation(answer.id()).await?;
     ensure!(told["outcome"] == "timeout" && told["status"] == 200, "{told}");
     Ok(())
@@ -44,10 +69,16 @@ async fn after_commit_after_the_head_is_sent_and_another_target_can_still_answer
 #[tokio::test]
 async fn a_client_that_waits_for_long_gets_keep_alive_comments() -> anyhow::Result<()> {
     let timeouts = json!({ "commitAfter": "100ms", "firstToken": "60s" });
-    let slow = route("slow", json!({ "targets": [target("only", "sim", "sim-latency-16000-words-3", 1)], "timeouts": timeouts }));
+    let slow = route(
+        "slow",
+        json!({ "targets": [target("only", "sim", "sim-latency-16000-words-3", 1)], "timeouts": timeouts }),
+    );
     let (_stage, gateway) = Stage::playing(&[slow]).await?;
     let mut stream = gateway.client.open(CHAT, ask_stream("slow").to_string()).await?;
-    ensure!(matches!(stream.event().await?, Some(Event::Comment(_))), "no comment before the first chunk");
+    ensure!(
+        matches!(stream.event().await?, Some(Event::Comment(_))),
+        "no comment before the first chunk"
+    );
     let transcript = worked(stream.whole().await)?.transcript()?;
     ensure!(transcript.is_done && transcript.content_chunks() == 3, "{transcript:?}");
     Ok(())
@@ -69,7 +100,10 @@ async fn usage_that_the_provider_leaves_out_is_estimated_and_says_so() -> anyhow
                 let (prompt, completion) = (usage["prompt_tokens"].as_u64(), usage["completion_tokens"].as_u64());
                 ensure!(prompt > Some(0) && completion > Some(0), "{path} {body}: {usage}");
                 let told = gateway.client.generation(answer.id()).await?;
-                ensure!(told["tokens_estimated"] == is_estimated && told["tokens_prompt"] == json!(prompt), "{told}");
+                ensure!(
+                    told["tokens_estimated"] == is_estimated && told["tokens_prompt"] == json!(prompt),
+                    "{told}"
+                );
             }
         }
     }
@@ -94,11 +128,21 @@ async fn a_client_that_leaves_takes_its_provider_call_with_it() -> anyhow::Resul
     until("the provider to see the client leave", has_left).await?;
     let told = until("the record", async || {
         let answer = gateway.client.get(&format!("/v1/generation?id={id}")).await?;
-        if answer.status == 200 { Ok(Some(answer.json()?["data"].take())) } else { Ok(None) }
+        if answer.status == 200 {
+            Ok(Some(answer.json()?["data"].take()))
+        } else {
+            Ok(None)
+        }
     })
     .await?;
-    ensure!(told["outcome"] == "cancelled" && told["cancelled"] == true && told["status"] == 200, "{told}");
-    ensure!(told["tokens_completion"] == text.len().div_ceil(4) && told["tokens_estimated"] == true, "{told}");
+    ensure!(
+        told["outcome"] == "cancelled" && told["cancelled"] == true && told["status"] == 200,
+        "{told}"
+    );
+    ensure!(
+        told["tokens_completion"] == text.len().div_ceil(4) && told["tokens_estimated"] == true,
+        "{told}"
+    );
 
     let (body, client) = (ask("silent").to_string(), gateway.client.clone());
     let waiting = tokio::spawn(async move { client.open(CHAT, body).await });

@@ -2,10 +2,16 @@
 
 mod chunks;
 mod counts;
+mod drain;
 mod faults;
+mod keys;
 mod late;
+mod ledger;
 mod midstream;
 mod refusals;
+mod reload;
+mod restart;
+mod secrecy;
 
 use e2e::client::Answer;
 use serde_json::{Value, json};

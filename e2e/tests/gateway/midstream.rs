@@ -20,13 +20,22 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
 ];
 
 fn routes() -> Vec<serde_json::Value> {
-    let extra = [("reset", "sim-gate-5-reset-3"), ("oversized", "sim-reasoning-2-oversized-17")];
+    let extra = [
+        ("reset", "sim-gate-5-reset-3"),
+        ("oversized", "sim-reasoning-2-oversized-17"),
+    ];
     let models = TABLE.iter().map(|(name, model, ..)| (*name, *model)).chain(extra);
     models
         .map(|(name, model)| {
-            let targets = [target("first", "sim", model, 1), target("second", "sim", "sim-words-3", 0)];
+            let targets = [
+                target("first", "sim", model, 1),
+                target("second", "sim", "sim-words-3", 0),
+            ];
             let timeouts = json!({ "firstToken": "20s", "idle": "1s" });
-            route(name, json!({ "targets": targets, "timeouts": timeouts, "capture": { "content": true } }))
+            route(
+                name,
+                json!({ "targets": targets, "timeouts": timeouts, "capture": { "content": true } }),
+            )
         })
         .collect()
 }
@@ -35,7 +44,10 @@ fn routes() -> Vec<serde_json::Value> {
 async fn a_fault_after_the_first_content_ends_the_stream_with_an_error_chunk() -> anyhow::Result<()> {
     let (stage, mut gateway) = Stage::playing(&routes()).await?;
     let whole = worked(stage.simulator.answer(&ask_stream("sim-fast")).await?)?.transcript()?;
-    let texts = whole.chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+    let texts = whole
+        .chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
     let three: String = texts.filter(|text| !text.is_empty()).take(3).collect();
 
     let mut expected = Vec::new();
@@ -46,17 +58,34 @@ async fn a_fault_after_the_first_content_ends_the_stream_with_an_error_chunk() -
         expected.push((answer.id().to_owned(), *outcome, three.clone()));
     }
     let answer = gateway.client.chat(&ask_stream("oversized")).await?;
-    check(&gateway, &answer, "cut", "provider_unavailable").await.context("oversized")?;
+    check(&gateway, &answer, "cut", "provider_unavailable")
+        .await
+        .context("oversized")?;
     let reset = reset_after_three(&stage, &gateway).await?;
-    ensure!(three.starts_with(&reset.content()?) && reset.transcript()?.content_chunks() >= 2, "{}", reset.text());
+    ensure!(
+        three.starts_with(&reset.content()?) && reset.transcript()?.content_chunks() >= 2,
+        "{}",
+        reset.text()
+    );
     expected.push((reset.id().to_owned(), "cut", reset.content()?));
 
-    ensure!(stage.simulator.requests_for("sim-words-3").await? == 0, "the second target was asked after the first content");
+    ensure!(
+        stage.simulator.requests_for("sim-words-3").await? == 0,
+        "the second target was asked after the first content"
+    );
     gateway.stop().await?;
     let examples = examples(&stage.data())?;
     for (id, outcome, content) in expected {
-        let Example { outcome: stored, is_complete, output, .. } = examples.get(&id).context(id)?;
-        ensure!(stored == outcome && !is_complete && output.as_ref() == Some(&content), "{stored}, {output:?}");
+        let Example {
+            outcome: stored,
+            is_complete,
+            output,
+            ..
+        } = examples.get(&id).context(id)?;
+        ensure!(
+            stored == outcome && !is_complete && output.as_ref() == Some(&content),
+            "{stored}, {output:?}"
+        );
     }
     Ok(())
 }
@@ -67,8 +96,12 @@ async fn reset_after_three(stage: &Stage, gateway: &Gateway) -> anyhow::Result<A
     let mut seen = Vec::new();
     for _ in 0..2 {
         while let Some(event) = stream.event().await? {
-            let e2e::client::Event::Chunk(chunk) = event else { continue };
-            let has_text = chunk["choices"][0]["delta"]["content"].as_str().is_some_and(|text| !text.is_empty());
+            let e2e::client::Event::Chunk(chunk) = event else {
+                continue;
+            };
+            let has_text = chunk["choices"][0]["delta"]["content"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty());
             seen.extend_from_slice(format!("data: {chunk}\n\n").as_bytes());
             if has_text {
                 break;
@@ -78,7 +111,9 @@ async fn reset_after_three(stage: &Stage, gateway: &Gateway) -> anyhow::Result<A
     }
     let mut answer = stream.whole().await;
     answer.body.splice(0..0, seen);
-    check(gateway, &answer, "cut", "provider_unavailable").await.context("reset")?;
+    check(gateway, &answer, "cut", "provider_unavailable")
+        .await
+        .context("reset")?;
     Ok(answer)
 }
 
@@ -86,15 +121,33 @@ async fn check(gateway: &Gateway, answer: &Answer, outcome: &str, code: &str) ->
     ensure!(answer.status == 200 && answer.broken.is_none(), "{answer:?}");
     ensure!(answer.header("x-route-switch-target") == "first" && answer.header("x-route-switch-attempts") == "1");
     let transcript = answer.transcript()?;
-    let error = transcript.error().with_context(|| format!("no error in the last chunk: {}", answer.text()))?;
-    ensure!(transcript.is_done && transcript.rest.is_empty(), "no [DONE] at the end: {}", answer.text());
+    let error = transcript
+        .error()
+        .with_context(|| format!("no error in the last chunk: {}", answer.text()))?;
+    ensure!(
+        transcript.is_done && transcript.rest.is_empty(),
+        "no [DONE] at the end: {}",
+        answer.text()
+    );
     ensure!(transcript.finish_reason() == Some("error"), "{}", answer.text());
-    ensure!(error["code"] == code && error["metadata"]["provider"] == "default/sim", "{error}");
+    ensure!(
+        error["code"] == code && error["metadata"]["provider"] == "default/sim",
+        "{error}"
+    );
     ensure!(error["message"].is_string() && error["type"].is_string(), "{error}");
     let told = gateway.client.generation(answer.id()).await?;
-    ensure!(told["outcome"] == outcome && told["status"] == 200 && told["tokens_estimated"] == true, "{told}");
-    ensure!(told["attempts"][0]["outcome"] == outcome && told["attempts"][0]["status"] == 200, "{told}");
+    ensure!(
+        told["outcome"] == outcome && told["status"] == 200 && told["tokens_estimated"] == true,
+        "{told}"
+    );
+    ensure!(
+        told["attempts"][0]["outcome"] == outcome && told["attempts"][0]["status"] == 200,
+        "{told}"
+    );
     let content = transcript.content();
-    ensure!(content.is_empty() || told["tokens_completion"] == content.len().div_ceil(4), "{content:?}: {told}");
+    ensure!(
+        content.is_empty() || told["tokens_completion"] == content.len().div_ceil(4),
+        "{content:?}: {told}"
+    );
     Ok(())
 }
