@@ -16,14 +16,31 @@ pub(super) fn welcome(
     simulator: &str,
     (listen, admin): (Option<SocketAddr>, Option<SocketAddr>),
 ) -> io::Result<()> {
-    let Addresses { listen: at, admin: admin_at } = addresses;
+    let Addresses {
+        listen: at,
+        admin: admin_at,
+    } = addresses;
     let note = |wished: Option<SocketAddr>, usual: SocketAddr, at: SocketAddr| {
-        if wished.is_none() && at != usual { format!("   ({} is taken)", usual.port()) } else { String::new() }
+        if wished.is_none() && at != usual {
+            format!("   ({} is taken)", usual.port())
+        } else {
+            String::new()
+        }
     };
-    let kept = if place.kept > 0 { "   (those that were there are kept)" } else { "" };
+    let kept = if place.kept > 0 {
+        "   (those that were there are kept)"
+    } else {
+        ""
+    };
     screen.line(&screen.bold("Route-Switch demo: a gateway on simulated providers"))?;
-    screen.line(&format!("   gateway     http://{at}/v1{}", note(listen, super::LISTEN, at)))?;
-    screen.line(&format!("   admin       http://{admin_at}{}", note(admin, super::ADMIN, admin_at)))?;
+    screen.line(&format!(
+        "   gateway     http://{at}/v1{}",
+        note(listen, super::LISTEN, at)
+    ))?;
+    screen.line(&format!(
+        "   admin       http://{admin_at}{}",
+        note(admin, super::ADMIN, admin_at)
+    ))?;
     screen.line(&format!("   simulator   {simulator}"))?;
     screen.line(&format!("   manifests   {}{kept}", place.manifests.display()))?;
     screen.line(&format!("   stores      {}", place.data.display()))?;
@@ -32,22 +49,42 @@ pub(super) fn welcome(
 
 pub(super) fn suggest(screen: Screen, place: &Place, addresses: Addresses) -> io::Result<()> {
     // Not indented: a shell's here-document and Python both mind.
-    screen.line(&format!("\n{}\n{}", screen.bold("Try next, in another terminal"), lines_to_try(addresses, &parent(place))))?;
+    screen.line(&format!(
+        "\n{}\n{}",
+        screen.bold("Try next, in another terminal"),
+        lines_to_try(addresses, &parent(place))
+    ))?;
     screen.line(&format!("\n{}", screen.bold("Then")))?;
-    screen.line(&format!("   Edit    {} and ask again: it is live when you have saved.", place.manifests.join(PLAYGROUND).display()))?;
-    screen.line(&format!("   OpenAI  put your key into {}: then \"model\": \"gpt-4o-mini\"", place.manifests.join("50-real-providers.yaml").display()))?;
-    screen.line(&format!("           asks it, with the key {ADMIN_KEY}. Ollama, vLLM and others stand there as well."))?;
+    screen.line(&format!(
+        "   Edit    {} and ask again: it is live when you have saved.",
+        place.manifests.join(PLAYGROUND).display()
+    ))?;
+    screen.line(&format!(
+        "   OpenAI  put your key into {}: then \"model\": \"gpt-4o-mini\"",
+        place.manifests.join("50-real-providers.yaml").display()
+    ))?;
+    screen.line(&format!(
+        "           asks it, with the key {ADMIN_KEY}. Ollama, vLLM and others stand there as well."
+    ))?;
     screen.line(&format!("   Again   {} demo --dir {}", program(), parent(place)))?;
     screen.line("           goes on with these manifests and stores.")?;
     screen.line("\nRunning until Ctrl-C.")
 }
 
 pub(super) fn goodbye(screen: Screen, place: &Place) -> io::Result<()> {
-    screen.line(&format!("\nStopped; everything is stored. Manifests, stores and log stay in {}", parent(place)))
+    screen.line(&format!(
+        "\nStopped; everything is stored. Manifests, stores and log stay in {}",
+        parent(place)
+    ))
 }
 
 fn parent(place: &Place) -> String {
-    place.manifests.parent().unwrap_or(&place.manifests).display().to_string()
+    place
+        .manifests
+        .parent()
+        .unwrap_or(&place.manifests)
+        .display()
+        .to_string()
 }
 
 /// This program, as a shell finds it.

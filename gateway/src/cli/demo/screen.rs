@@ -12,7 +12,9 @@ impl Screen {
     /// Colours are left out as well when `NO_COLOR` is set (<https://no-color.org>).
     pub(super) fn of_stdout() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colours: io::stdout().is_terminal() && !unwanted }
+        Self {
+            colours: io::stdout().is_terminal() && !unwanted,
+        }
     }
 
     pub(super) fn line(self, text: &str) -> io::Result<()> {
@@ -38,7 +40,11 @@ impl Screen {
     }
 
     fn painted(self, code: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colours {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
