@@ -22,7 +22,7 @@ pub const CHAT: &str = "/v1/chat/completions";
 pub const OPENROUTER_CHAT: &str = "/api/v1/chat/completions";
 
 /// How long any answer may take, before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks one server, over connections that are kept. Clones share them.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ impl Open {
     /// The next event of a stream; none at its end.
     pub async fn event(&mut self) -> anyhow::Result<Option<Event>> {
         loop {
-            if let Some(event) = self.events.next()? {
+            if let Some(event) = self.events.take()? {
                 return Ok(Some(event));
             }
             match self.response.chunk().await? {

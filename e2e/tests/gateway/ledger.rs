@@ -81,7 +81,7 @@ async fn play(scene: &Scene, client: &Client, key: Option<&str>, length: usize) 
     let body = scene.body(length);
     let answer = client.post(CHAT, body.clone()).await?;
     let entry = scene.entry(&answer, &body, key)?;
-    if length % 4 == 0 {
+    if length.is_multiple_of(4) {
         let told = client.generation(answer.id()).await?;
         let told_dimensions =
             ["model", "provider_name", "route", "target", "key", "outcome"].map(|name| told[name].as_str());

@@ -176,7 +176,7 @@ fn halves(answer: &Answer) -> anyhow::Result<Halves> {
     ))
 }
 
-/// As a ConfigMap in a pod: files are links into a directory that is swapped as a whole.
+/// As a `ConfigMap` in a pod: files are links into a directory that is swapped as a whole.
 #[tokio::test]
 async fn a_directory_that_is_swapped_by_a_link_is_one_edit() -> anyhow::Result<()> {
     let stage = Stage::new().await?;

@@ -71,7 +71,7 @@ async fn run(work: Arc<Work>, mut clients: watch::Receiver<Client>) -> anyhow::R
         loop {
             let client = clients.borrow_and_update().clone();
             if let Ok(open) = client.open(CHAT, job.body.clone()).await {
-                begun.push(job.check(open.whole().await)?);
+                begun.push(job.check(&open.whole().await)?);
                 break;
             }
             tokio::time::timeout(e2e::wait::PATIENCE, clients.changed())

@@ -119,9 +119,9 @@ fn files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         if path.is_dir() {
-            found.extend(files(&path)?)
+            found.extend(files(&path)?);
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
     Ok(found)

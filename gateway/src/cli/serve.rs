@@ -41,7 +41,7 @@ use crate::{
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// Serves the Routes of the manifests in a directory: the same YAML that `kubectl apply` takes (Provider, Route,
-/// PromptTemplate, Secret, ConfigMap). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
+/// `PromptTemplate`, Secret, `ConfigMap`). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
 /// before keeps serving.
 #[derive(Args, Debug)]
 #[command(after_help = "\

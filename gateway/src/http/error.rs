@@ -31,7 +31,7 @@ pub struct ApiError {
     pub message: String,
     param: Option<String>,
     retry_after: Option<Duration>,
-    metadata: Option<Metadata>,
+    metadata: Option<Box<Metadata>>,
 }
 
 #[derive(Clone, Debug)]
@@ -140,12 +140,12 @@ impl ApiError {
         );
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_target", "server_error", message);
         Self {
-            metadata: Some(Metadata {
+            metadata: Some(Box::new(Metadata {
                 error_type: "no_target",
                 provider: None,
                 provider_status: None,
                 attempts: 0,
-            }),
+            })),
             ..error
         }
     }
@@ -193,12 +193,12 @@ impl ApiError {
             }
             error.retry_after = failure.retry_after();
         }
-        error.metadata = Some(Metadata {
+        error.metadata = Some(Box::new(Metadata {
             error_type,
             provider: Some(provider),
             provider_status: failure.status(),
             attempts,
-        });
+        }));
         error
     }
 
@@ -214,7 +214,7 @@ impl ApiError {
             provider,
             provider_status,
             attempts,
-        }) = &self.metadata
+        }) = self.metadata.as_deref()
         {
             object["metadata"] = json!({
                 "status": provider_status, "error_type": error_type, "provider": provider, "attempts": attempts,
@@ -229,7 +229,7 @@ impl ApiError {
         if let Some(after) = self.retry_after {
             response.headers_mut().insert(
                 header::RETRY_AFTER,
-                HeaderValue::from(after.as_secs_f64().ceil() as u64),
+                HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
             );
         }
         if self.status == StatusCode::UNAUTHORIZED {

@@ -38,9 +38,10 @@ pub fn router(worker: Arc<Worker>) -> Router {
         .with_state(worker)
 }
 
+type Worked = State<Arc<Worker>>;
+
 fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
     let path = |path: &str| format!("{prefix}{path}");
-    type Worked = State<Arc<Worker>>;
     Router::new()
         .route(
             &path("/chat/completions"),

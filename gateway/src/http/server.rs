@@ -27,10 +27,10 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 /// A connection that is older is closed after its next response, so that new pods get load; and up to a tenth longer, by chance.
-const MAX_AGE: Duration = Duration::from_secs(600);
+const MAX_AGE: Duration = Duration::from_mins(10);
 const BACKLOG: i32 = 4096;
 /// How long a client may take for the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long answers that are cut may take to say so.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 

@@ -6,6 +6,7 @@ use crate::capture::record::Usage;
 
 /// Prices of one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a unit stands in the name of each amount")]
 pub struct Price {
     input_micro_usd_per_m_tok: u64,
     output_micro_usd_per_m_tok: u64,

@@ -201,7 +201,7 @@ mod tests {
             lines in proptest::collection::vec(("(data: |data:|: |event: |)[a-z]{0,6}", 0..3_usize), 0..20),
             cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
         ) {
-            let text: String = lines.iter().map(|(line, end)| format!("{line}{}", ["\n", "\r\n", "\r"][*end])).collect();
+            let text = lines.iter().fold(String::new(), |text, (line, end)| text + line + ["\n", "\r\n", "\r"][*end]);
             let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             places.push(0);
             places.push(text.len());

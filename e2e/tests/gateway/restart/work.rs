@@ -121,7 +121,7 @@ impl Job {
     }
 
     /// What the client saw, which must be the answer to this very request.
-    pub(super) fn check(&self, answer: Answer) -> anyhow::Result<Begun> {
+    pub(super) fn check(&self, answer: &Answer) -> anyhow::Result<Begun> {
         let (status, outcome) = match self.kind {
             Kind::Whole | Kind::Stream | Kind::Tools => (200, "ok"),
             Kind::Cut => (200, "cut"),
