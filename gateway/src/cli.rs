@@ -51,8 +51,13 @@ impl Cli {
 }
 
 fn version() -> &'static str {
-    static VERSION: LazyLock<String> =
-        LazyLock::new(|| format!("{} (DuckDB {})", env!("CARGO_PKG_VERSION"), crate::analytics::engine_version()));
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} (DuckDB {})",
+            env!("CARGO_PKG_VERSION"),
+            crate::analytics::engine_version()
+        )
+    });
     &VERSION
 }
 

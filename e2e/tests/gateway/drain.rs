@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 use e2e::client::CHAT;
-use e2e::manifest::{route, target};
+use e2e::manifest::{file, provider, route, target};
 use e2e::stage::Stage;
+use e2e::stores;
 use e2e::wait::until;
 use serde_json::json;
 
@@ -49,6 +50,75 @@ async fn a_gateway_that_drains_is_not_ready_and_ends_what_it_began() -> anyhow::
     ensure!(transcript.is_done && transcript.content_chunks() == 3, "{transcript:?}");
     let status = gateway.program.ended().await?;
     ensure!(status.success(), "the gateway ended with {status}");
+    Ok(())
+}
+
+/// Regression: streams were broken off in the middle of a chunk, and requests without an answer got none.
+#[tokio::test]
+async fn what_is_under_way_when_the_grace_ends_is_told_so_and_recorded_as_cut() -> anyhow::Result<()> {
+    let models = [
+        ("gated", "sim-gate-2-chunks-4-words-4"),
+        ("silent", "sim-hang"),
+        ("late", "sim-hang-words-2"),
+    ];
+    let routes = models.map(|(name, model)| {
+        let targets = [target("only", "sim", model, 1)];
+        route(
+            name,
+            json!({ "targets": targets, "timeouts": { "commitAfter": "10ms" }, "capture": { "content": true } }),
+        )
+    });
+    let stage = Stage::new().await?;
+    stage.write("sim.yaml", &file(&[provider("sim", json!({ "vendor": "Simulated" }))]))?;
+    stage.write("routes.yaml", &file(&routes))?;
+    let mut gateway = stage.gateway(&["--grace", "200ms"]).await?;
+    let mut stream = gateway.client.open(CHAT, ask_stream("gated").to_string()).await?;
+    let late = gateway.client.open(CHAT, ask_stream("late").to_string()).await?;
+    let first = stream.content().await?.context("no first chunk")?;
+    let client = gateway.client.clone();
+    let silent = tokio::spawn(async move { client.chat(&ask("silent")).await });
+    until("the provider to be asked", async || {
+        Ok((stage.simulator.requests_for("sim-hang").await? > 0).then_some(()))
+    })
+    .await?;
+    gateway.stop().await?;
+
+    let silent = silent.await??;
+    ensure!(
+        silent.status == 503 && silent.error()?["code"] == "gateway_stopping",
+        "{}",
+        silent.text()
+    );
+    let mut expected = vec![(silent.id().to_owned(), None)];
+    for (open, content) in [(stream, Some(first)), (late, None)] {
+        let answer = worked(open.whole().await)?;
+        let transcript = answer.transcript()?;
+        ensure!(
+            transcript.is_done && transcript.finish_reason() == Some("error"),
+            "{}",
+            answer.text()
+        );
+        ensure!(
+            transcript
+                .error()
+                .is_some_and(|error| error["code"] == "gateway_stopping"),
+            "{}",
+            answer.text()
+        );
+        expected.push((answer.id().to_owned(), content));
+    }
+    let (examples, requests) = (stores::examples(&stage.data())?, stores::requests(&stage.data())?);
+    ensure!(examples.len() == 3 && requests.len() == 3, "{examples:?}, {requests:?}");
+    for (id, content) in expected {
+        ensure!(
+            requests[&id].outcome == "cut" && examples[&id].outcome == "cut",
+            "{requests:?}"
+        );
+        ensure!(
+            !examples[&id].is_complete && examples[&id].output == content,
+            "{examples:?}"
+        );
+    }
     Ok(())
 }
 

@@ -99,8 +99,15 @@ async fn begin_slow_streams(gateway: &Gateway) -> anyhow::Result<JoinSet<anyhow:
                 "a slow stream came to its end"
             );
             ensure!(
-                rest.broken.is_some() || transcript.error().is_some(),
+                rest.broken.is_none() && transcript.is_done,
                 "a stream ended silently: {}",
+                rest.text()
+            );
+            ensure!(
+                transcript
+                    .error()
+                    .is_some_and(|error| error["code"] == "gateway_stopping"),
+                "{}",
                 rest.text()
             );
             let content = Some(first + &transcript.content());

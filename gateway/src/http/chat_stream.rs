@@ -12,6 +12,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     chat::{OpeningStream, unopened},
@@ -35,9 +36,11 @@ pub(super) struct ChatStream {
     model: Bytes,
     last_sent: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The gateway ends, and cannot wait for the rest of this stream.
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-enum State {
+pub(super) enum State {
     /// Committed before any target began to answer.
     Opening(OpeningStream, Arc<Route>),
     Live(Box<Live>),
@@ -45,16 +48,31 @@ enum State {
 }
 
 impl ChatStream {
-    pub(super) fn opening(opening: OpeningStream, contract: Contract, route: Arc<Route>, id: Box<str>, model: Bytes) -> Self {
-        Self::new(State::Opening(opening, route), contract, id, model)
+    pub(super) fn new(
+        state: State,
+        contract: Contract,
+        id: Box<str>,
+        model: Bytes,
+        ending: &CancellationToken,
+    ) -> Self {
+        let ending = Box::pin(ending.clone().cancelled_owned());
+        Self {
+            state,
+            contract,
+            id,
+            model,
+            last_sent: Instant::now(),
+            timer: None,
+            ending,
+        }
     }
 
-    pub(super) fn live(live: Live, contract: Contract, id: Box<str>, model: Bytes) -> Self {
-        Self::new(State::Live(Box::new(live)), contract, id, model)
-    }
-
-    fn new(state: State, contract: Contract, id: Box<str>, model: Bytes) -> Self {
-        Self { state, contract, id, model, last_sent: Instant::now(), timer: None }
+    /// Ends the stream, with a word to the client. What it has had so far is recorded as cut when the state is dropped.
+    fn cut(&mut self) -> Bytes {
+        self.state = State::Ended;
+        let mut out = BytesMut::new();
+        self.write_failure(&ApiError::stopping(), &mut out);
+        out.freeze()
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -98,9 +116,18 @@ impl ChatStream {
     }
 
     fn write_failure(&self, error: &ApiError, out: &mut BytesMut) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         let error = error.object(self.contract).to_string();
-        stream::failure(&json_string(&self.id), now.cast_signed(), &self.model, error.as_bytes(), out);
+        stream::failure(
+            &json_string(&self.id),
+            now.cast_signed(),
+            &self.model,
+            error.as_bytes(),
+            out,
+        );
     }
 
     /// Ready when the client has heard nothing for too long.
@@ -123,10 +150,14 @@ impl Body for ChatStream {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match self.poll_bytes(context) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(bytes)) => bytes,
+            Poll::Pending if self.ending.as_mut().poll(context).is_ready() => self.cut(),
             Poll::Pending => match self.poll_keep_alive(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => Bytes::from_static(COMMENT),

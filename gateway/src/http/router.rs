@@ -48,14 +48,18 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
         )
         .route(
             &path("/models"),
-            get(move |State(worker): Worked, request: Request<Body>| async move { models::list(&worker, contract, &request) }),
+            get(move |State(worker): Worked, request: Request<Body>| async move {
+                models::list(&worker, contract, &request)
+            }),
         )
         .route(
             // A model's name may hold slashes.
             &path("/models/{*id}"),
-            get(move |State(worker): Worked, Path(id): Path<String>, request: Request<Body>| async move {
-                models::one(&worker, contract, &id, &request)
-            }),
+            get(
+                move |State(worker): Worked, Path(id): Path<String>, request: Request<Body>| async move {
+                    models::one(&worker, contract, &id, &request)
+                },
+            ),
         )
         .route(
             &path("/generation"),
@@ -71,7 +75,11 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
 }
 
 fn contract_of(request: &Request<Body>) -> Contract {
-    if request.uri().path().starts_with("/api/v1/") { Contract::OpenRouter } else { Contract::OpenAi }
+    if request.uri().path().starts_with("/api/v1/") {
+        Contract::OpenRouter
+    } else {
+        Contract::OpenAi
+    }
 }
 
 async fn not_found(request: Request<Body>) -> Response {

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -23,6 +23,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 /// A connection that is older is closed after its next response, so that new pods get load; and up to a tenth longer, by chance.
@@ -30,6 +31,8 @@ const MAX_AGE: Duration = Duration::from_secs(600);
 const BACKLOG: i32 = 4096;
 /// How long a client may take for the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long answers that are cut may take to say so.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The connection on which a request came.
 #[derive(Clone, Copy, Debug)]
@@ -44,15 +47,19 @@ impl Connection {
 
     pub fn in_extensions(extensions: &Extensions) -> Self {
         // A request without a connection comes from a test that calls the router itself: nobody local.
-        extensions.get().copied().unwrap_or(Self { remote: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0) })
+        extensions.get().copied().unwrap_or(Self {
+            remote: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+        })
     }
 }
 
 /// How the connections of a listener end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ending {
     /// How long answers under way may go on after the signal.
     pub grace: Duration,
+    /// Told when the grace is over: what is under way then ends as soon as it can.
+    pub cut: CancellationToken,
     /// Of the chance in how old connections get.
     pub seed: u64,
 }
@@ -90,7 +97,12 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         match accepted {
             Ok((stream, remote)) => {
                 let max_age = MAX_AGE + MAX_AGE.mul_f64(random.random_range(0.0..0.1));
-                let answering = Answering { router: router.clone(), remote, opened: Instant::now(), max_age };
+                let answering = Answering {
+                    router: router.clone(),
+                    remote,
+                    opened: Instant::now(),
+                    max_age,
+                };
                 let connection = graceful.watch(builder.serve_connection(nodelay(stream), answering));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
@@ -106,8 +118,12 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         }
     }
     drop(listener);
-    if timeout(ending.grace, graceful.shutdown()).await.is_err() {
+    let mut drained = pin!(graceful.shutdown());
+    if timeout(ending.grace, &mut drained).await.is_err() {
         tracing::warn!(grace = ?ending.grace, "answers were still under way when the grace period ended");
+        ending.cut.cancel();
+        // Whoever does not take the last words now does without.
+        let _ = timeout(LAST_WORDS, drained).await;
     }
 }
 
@@ -132,7 +148,10 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
 
     fn call(&self, mut request: Request<Incoming>) -> Answer {
         request.extensions_mut().insert(Connection { remote: self.remote });
-        Answer { closes: self.opened.elapsed() > self.max_age, answer: self.router.clone().call(request) }
+        Answer {
+            closes: self.opened.elapsed() > self.max_age,
+            answer: self.router.clone().call(request),
+        }
     }
 }
 
@@ -149,7 +168,9 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answer = ready!(Pin::new(&mut self.answer).poll(context))?;
         if self.closes {
-            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            answer
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(answer))
     }
