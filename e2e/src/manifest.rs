@@ -1,6 +1,9 @@
 //! Manifests for tests. JSON is YAML, so that texts of any kind need no quoting by hand.
 
-#![expect(clippy::needless_pass_by_value, reason = "what is given is written on the spot, with json!")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what is given is written on the spot, with json!"
+)]
 
 use serde_json::{Value, json};
 
@@ -50,5 +53,7 @@ fn secret(name: &str, label: &str, fields: Value) -> Value {
 
 /// One file of several documents.
 pub fn file(documents: &[Value]) -> String {
-    documents.iter().fold(String::new(), |file, document| file + &format!("---\n{document:#}\n"))
+    documents
+        .iter()
+        .fold(String::new(), |file, document| file + &format!("---\n{document:#}\n"))
 }

@@ -144,7 +144,7 @@ impl Job {
                 self.text
             );
         }
-        let tool_calls = (self.kind == Kind::Tools).then(|| tool_calls(&answer)).transpose()?;
+        let tool_calls = (self.kind == Kind::Tools).then(|| tool_calls(answer)).transpose()?;
         let (id, body, is_captured) = (answer.id().to_owned(), self.body.clone(), self.kind != Kind::Unknown);
         Ok(Begun {
             id,

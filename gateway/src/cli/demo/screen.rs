@@ -23,7 +23,6 @@ impl Screen {
         self.part(&format!("{text}\n"))
     }
 
-    #[expect(clippy::unused_self, reason = "beside `line`, as its callers see it")]
     pub(super) fn part(self, text: &str) -> io::Result<()> {
         let mut out = (self.out)().lock();
         out.write_all(text.as_bytes())?;
