@@ -12,7 +12,7 @@ fn crdgen(arguments: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_crdgen"))
         .args(arguments)
         .output()
-        .unwrap();
+        .expect("crdgen starts");
     (
         output.status.success(),
         String::from_utf8(output.stderr).expect("crdgen writes text"),

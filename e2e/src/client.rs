@@ -142,7 +142,7 @@ impl Open {
     /// The next event of a stream; none at its end.
     pub async fn event(&mut self) -> anyhow::Result<Option<Event>> {
         loop {
-            if let Some(event) = self.events.next_event()? {
+            if let Some(event) = self.events.take()? {
                 return Ok(Some(event));
             }
             match self.response.chunk().await? {

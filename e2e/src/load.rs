@@ -149,3 +149,6 @@ impl Arrivals {
         due
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! Manifests for tests. JSON is YAML, so that texts of any kind need no quoting by hand.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what is given is written on the spot, with json!"
+)]
+
 use serde_json::{Value, json};
 
 const API_VERSION: &str = "routeswitch.io/v1alpha1";
 
 fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
-    let metadata = json!({ "namespace": namespace, "name": name });
-    let mut object = json!({ "apiVersion": API_VERSION, "kind": kind, "metadata": metadata });
-    object["spec"] = spec;
-    object
+    json!({ "apiVersion": API_VERSION, "kind": kind, "metadata": { "namespace": namespace, "name": name }, "spec": spec })
 }
 
 /// A Provider. `name` may be NAMESPACE/NAME.
@@ -46,16 +48,12 @@ pub fn credential(name: &str, value: &str) -> Value {
 fn secret(name: &str, label: &str, fields: Value) -> Value {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
     let metadata = json!({ "namespace": namespace, "name": name, "labels": { label: "true" } });
-    let mut secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata });
-    secret["stringData"] = fields;
-    secret
+    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": fields })
 }
 
 /// One file of several documents.
 pub fn file(documents: &[Value]) -> String {
-    let mut text = String::new();
-    for document in documents {
-        text += &format!("---\n{document:#}\n");
-    }
-    text
+    documents
+        .iter()
+        .fold(String::new(), |file, document| file + &format!("---\n{document:#}\n"))
 }

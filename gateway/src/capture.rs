@@ -91,12 +91,12 @@ pub enum Error {
 }
 
 impl Settings {
-    /// 64 MiB, and about seven batches a second.
+    /// 64 MiB, and five batches in two seconds.
     pub fn new(directory: PathBuf, clock: Clock) -> Self {
         Self {
             directory,
             capacity_bytes: 64 << 20,
-            interval: Duration::from_millis(150),
+            interval: Duration::from_millis(400),
             retry_pause: Duration::from_millis(250),
             clock,
         }

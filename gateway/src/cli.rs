@@ -10,7 +10,7 @@ pub mod simulate;
 
 /// A self-hosted LLM gateway that closes the loop between traffic and prompt quality.
 ///
-/// Applications talk to it as they talk to OpenAI. What it serves are Kubernetes manifests (Provider, Route, PromptTemplate, and
+/// Applications talk to it as they talk to OpenAI. What it serves are Kubernetes manifests (Provider, Route, `PromptTemplate`, and
 /// Secrets for keys), read from a directory here and from the API server in a cluster.
 #[derive(Debug, Parser)]
 #[command(name = "route-switch", version = version(), max_term_width = 110)]
@@ -51,8 +51,13 @@ impl Cli {
 }
 
 fn version() -> &'static str {
-    static VERSION: LazyLock<String> =
-        LazyLock::new(|| format!("{} (DuckDB {})", env!("CARGO_PKG_VERSION"), crate::analytics::engine_version()));
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} (DuckDB {})",
+            env!("CARGO_PKG_VERSION"),
+            crate::analytics::engine_version()
+        )
+    });
     &VERSION
 }
 

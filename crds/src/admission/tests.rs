@@ -1,3 +1,5 @@
+//! Verdicts on manifests, as the API server gives them.
+
 use serde_json::json;
 
 use super::*;

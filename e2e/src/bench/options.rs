@@ -16,11 +16,11 @@ use clap::Args;
 /// Records that the gateway drops because its stores do not keep up are a figure of their own; in the lane `plain` one fails.
 ///
 /// Lanes:
-///   plain    8 connections, 0.4 KB prompt           (the figure with a bound)
+///   plain    8 connections, 0.4 KB request          (the figure with a bound)
 ///   long     8 connections, 100 KB prompt
 ///   stream   32 streams of 64 chunks, 2 to 3 ms apart  (CPU per chunk)
-///   single   1 connection, 0.4 KB prompt             (not run unless named)
-///   wide     64 connections, 0.4 KB prompt           (not run unless named)
+///   single   1 connection, 0.4 KB request            (not run unless named)
+///   wide     64 connections, 0.4 KB request          (not run unless named)
 ///
 /// Each line is: name, value [95 % interval], unit, ratio to the control [95 % interval].
 #[derive(Args, Clone, Debug)]

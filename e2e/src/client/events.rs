@@ -21,7 +21,7 @@ impl Events {
     }
 
     /// The next whole event, if it has come.
-    pub fn next_event(&mut self) -> anyhow::Result<Option<Event>> {
+    pub fn take(&mut self) -> anyhow::Result<Option<Event>> {
         let Some(end) = memchr::memmem::find(&self.0, b"\n\n") else {
             return Ok(None);
         };

@@ -24,7 +24,7 @@ impl Transcript {
         let mut events = Events::default();
         events.push(body);
         let mut transcript = Self::default();
-        while let Some(event) = events.next_event()? {
+        while let Some(event) = events.take()? {
             anyhow::ensure!(!transcript.is_done, "an event after [DONE]: {event:?}");
             match event {
                 Event::Chunk(chunk) => transcript.chunks.push(chunk),

@@ -99,7 +99,12 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 async fn demo(arguments: Arguments) -> Result<(), Error> {
-    let Arguments { dir, listen, admin, once } = arguments;
+    let Arguments {
+        dir,
+        listen,
+        admin,
+        once,
+    } = arguments;
     let place = place::Place::make(dir)?;
     logs::start_in(place.open_log()?, "info");
     let screen = Screen::of_stdout();
@@ -145,7 +150,9 @@ async fn show(
 impl Running {
     async fn start(place: &place::Place, listen: Option<SocketAddr>, admin: Option<SocketAddr>) -> Result<Self, Error> {
         let loader = Loader::new(&place.manifests)?;
-        let simulator = simulator::start(simulator::Settings::default()).await.map_err(Error::Simulator)?;
+        let simulator = simulator::start(simulator::Settings::default())
+            .await
+            .map_err(Error::Simulator)?;
         let plan = Gateway {
             listen: listen.unwrap_or_else(|| free(LISTEN)),
             admin: admin.unwrap_or_else(|| free(ADMIN)),
@@ -166,14 +173,29 @@ impl Running {
             Ok(())
         }));
         match addresses.await {
-            Ok(addresses) => Ok(Self { addresses, simulator, gateway, stop, log: place.log.clone() }),
-            Err(_) => Err(ended(gateway, &place.log).await.err().unwrap_or_else(|| Error::Stopped(place.log.clone()))),
+            Ok(addresses) => Ok(Self {
+                addresses,
+                simulator,
+                gateway,
+                stop,
+                log: place.log.clone(),
+            }),
+            Err(_) => Err(ended(gateway, &place.log)
+                .await
+                .err()
+                .unwrap_or_else(|| Error::Stopped(place.log.clone()))),
         }
     }
 
     /// Drains the gateway, then ends the simulator.
     async fn stop(self) -> Result<(), Error> {
-        let Self { addresses: _, simulator, gateway, stop, log } = self;
+        let Self {
+            addresses: _,
+            simulator,
+            gateway,
+            stop,
+            log,
+        } = self;
         stop.cancel();
         let drained = ended(gateway, &log).await;
         simulator.stop().await;

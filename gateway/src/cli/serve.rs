@@ -28,7 +28,11 @@ use crate::{
         reload::{self, Reload},
         watch as watching,
     },
-    http::{admin, router::{Worker, router}, server},
+    http::{
+        admin,
+        router::{Worker, router},
+        server,
+    },
     providers::client::{self, Clients},
     routing::exchange::Ledger,
     telemetry::{logs, metrics::Metrics},
@@ -37,7 +41,7 @@ use crate::{
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// Serves the Routes of the manifests in a directory: the same YAML that `kubectl apply` takes (Provider, Route,
-/// PromptTemplate, Secret, ConfigMap). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
+/// `PromptTemplate`, Secret, `ConfigMap`). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
 /// before keeps serving.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -84,7 +88,11 @@ pub enum Error {
     #[error(transparent)]
     Watch(#[from] watching::Error),
     #[error("failed to listen on {address}; is another gateway running? Name another address with {flag}")]
-    Listen { address: SocketAddr, flag: &'static str, source: io::Error },
+    Listen {
+        address: SocketAddr,
+        flag: &'static str,
+        source: io::Error,
+    },
     #[error("failed to start the stores in {}", directory.display())]
     Stores { directory: PathBuf, source: capture::Error },
     #[error("failed to define the metrics")]
@@ -124,8 +132,25 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let Arguments { manifests: _, listen, admin, data, simulator, threads, grace, log_format: _, log: _ } = arguments;
-    let gateway = Gateway { listen, admin, data, simulator, threads, grace };
+    let Arguments {
+        manifests: _,
+        listen,
+        admin,
+        data,
+        simulator,
+        threads,
+        grace,
+        log_format: _,
+        log: _,
+    } = arguments;
+    let gateway = Gateway {
+        listen,
+        admin,
+        data,
+        simulator,
+        threads,
+        grace,
+    };
     runtime.block_on(serve(gateway, loader, |_| {}, signalled()))
 }
 
@@ -136,8 +161,18 @@ pub(super) async fn serve(
     ready: impl FnOnce(Addresses),
     stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), Error> {
-    let Gateway { listen, admin, data, simulator, threads, grace } = gateway;
-    let settings = Settings { simulator_url: simulator, ambient_credentials: ambient_credentials() };
+    let Gateway {
+        listen,
+        admin,
+        data,
+        simulator,
+        threads,
+        grace,
+    } = gateway;
+    let settings = Settings {
+        simulator_url: simulator,
+        ambient_credentials: ambient_credentials(),
+    };
     let admin_listener = listen_first(admin, "--admin")?;
     let first = listen_first(listen, "--listen")?;
     let listen = first.local_addr().unwrap_or(listen);
@@ -148,19 +183,32 @@ pub(super) async fn serve(
 
     let (stop_traffic, stopped) = watch::channel(false);
     let mut traffic = vec![start_traffic(&app, first, &stopped, grace)?];
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let threads = threads
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
     for _ in 1..threads {
         traffic.push(start_traffic(&app, listen_on(listen, "--listen")?, &stopped, grace)?);
     }
-    let admin_ending = server::Ending { grace: Duration::from_secs(1), cut: CancellationToken::new(), seed: 0 };
+    let admin_ending = server::Ending {
+        grace: Duration::from_secs(1),
+        cut: CancellationToken::new(),
+        seed: 0,
+    };
     let (stop_admin, admin_stopped) = watch::channel(false);
     let admin_address = admin_listener.local_addr().unwrap_or(admin);
     let admin_listener = TcpListener::from_std(admin_listener).map_err(Error::Runtime)?;
-    let administration =
-        tokio::spawn(server::serve(admin_listener, admin::router(Arc::clone(&app)), admin_stopped, admin_ending));
+    let administration = tokio::spawn(server::serve(
+        admin_listener,
+        admin::router(Arc::clone(&app)),
+        admin_stopped,
+        admin_ending,
+    ));
     app.ready.store(true, Ordering::Relaxed);
     tracing::info!(listen = %listen, admin = %admin_address, data = %app.data.display(), threads, "serving; base URL for applications: http://{listen}/v1");
-    ready(Addresses { listen, admin: admin_address });
+    ready(Addresses {
+        listen,
+        admin: admin_address,
+    });
 
     stop.await.map_err(Error::Runtime)?;
     tracing::info!(?grace, "draining: no new connections; answers under way go on");
@@ -176,7 +224,10 @@ pub(super) async fn serve(
 
 fn build(reload: &Reload, data: PathBuf, listen: SocketAddr) -> Result<App, Error> {
     let settings = capture::Settings::new(data.clone(), || Timestamp::now().as_microsecond());
-    let queue = Queue::open(settings).map_err(|source| Error::Stores { directory: data.clone(), source })?;
+    let queue = Queue::open(settings).map_err(|source| Error::Stores {
+        directory: data.clone(),
+        source,
+    })?;
     Ok(App {
         config: ArcSwap::new(reload.config()),
         queue: Arc::new(queue),
@@ -203,10 +254,21 @@ fn start_traffic(
         ending: CancellationToken::new(),
     });
     let clients = Arc::new(Clients::new(tls));
-    let worker = Arc::new(Worker { app: Arc::clone(app), ledger: Arc::clone(&ledger), clients });
+    let worker = Arc::new(Worker {
+        app: Arc::clone(app),
+        ledger: Arc::clone(&ledger),
+        clients,
+    });
     let stopped = stopped.clone();
-    let ending = server::Ending { grace, cut: ledger.ending.clone(), seed: rand::random() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    let ending = server::Ending {
+        grace,
+        cut: ledger.ending.clone(),
+        seed: rand::random(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
     let run = move || {
         runtime.block_on(async {
             match TcpListener::from_std(listener) {
@@ -218,7 +280,10 @@ fn start_traffic(
         ledger.ending.cancel();
         drop(runtime);
     };
-    std::thread::Builder::new().name("traffic".to_owned()).spawn(run).map_err(Error::Runtime)
+    std::thread::Builder::new()
+        .name("traffic".to_owned())
+        .spawn(run)
+        .map_err(Error::Runtime)
 }
 
 /// Waits for the traffic threads to drain, then for the stores to take all that was recorded.
@@ -242,7 +307,9 @@ fn listen_on(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpLis
 }
 
 pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| "write an address and a port, for instance 127.0.0.1:9090".to_owned())?;
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "write an address and a port, for instance 127.0.0.1:9090".to_owned())?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {
@@ -253,7 +320,9 @@ pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
 /// The credentials of vendors in the environment, for Providers without `auth`.
 fn ambient_credentials() -> std::collections::BTreeMap<crds::provider::Vendor, Credential> {
     let read = |row: &vendor::VendorRow| {
-        let value = std::env::var(row.ambient_variable?).ok().filter(|value| !value.is_empty())?;
+        let value = std::env::var(row.ambient_variable?)
+            .ok()
+            .filter(|value| !value.is_empty())?;
         Some((row.vendor, Credential::new(value)))
     };
     vendor::rows().iter().filter_map(read).collect()
@@ -272,5 +341,7 @@ pub(super) async fn signalled() -> io::Result<()> {
 }
 
 fn unix_millis() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

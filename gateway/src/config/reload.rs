@@ -28,10 +28,21 @@ pub struct Reload {
 impl Reload {
     /// The configuration that the gateway starts with.
     pub fn first(settings: Settings, reading: Reading) -> Self {
-        let Reading { resources, sources, faults, warnings, .. } = reading;
+        let Reading {
+            resources,
+            sources,
+            faults,
+            warnings,
+            ..
+        } = reading;
         let compiled = compile(&resources, &settings, None);
         let faults = all_faults(&compiled, &sources, &faults);
-        Self { config: Arc::new(Config::resolve(compiled.snapshot, None)), settings, faults, warnings }
+        Self {
+            config: Arc::new(Config::resolve(compiled.snapshot, None)),
+            settings,
+            faults,
+            warnings,
+        }
     }
 
     pub fn config(&self) -> Arc<Config> {
@@ -45,22 +56,44 @@ impl Reload {
             tracing::warn!("{}", line(fault));
         }
         for warning in &self.warnings {
-            tracing::warn!("{}:{}: {}", warning.file.display(), warning.line.unwrap_or(1), warning.message);
+            tracing::warn!(
+                "{}:{}: {}",
+                warning.file.display(),
+                warning.line.unwrap_or(1),
+                warning.message
+            );
         }
         app.faults.store(Arc::new(self.faults.clone()));
-        app.metrics.config_faults.set(i64::try_from(self.faults.len()).unwrap_or(i64::MAX));
-        let Snapshot { revision, providers, routes, prompts, keys, .. } = &self.config.snapshot;
+        app.metrics
+            .config_faults
+            .set(i64::try_from(self.faults.len()).unwrap_or(i64::MAX));
+        let Snapshot {
+            revision,
+            providers,
+            routes,
+            prompts,
+            keys,
+            ..
+        } = &self.config.snapshot;
         tracing::info!(
             snapshot = %revision, providers = providers.len(), routes = routes.len(), prompts = prompts.len(), keys = keys.len(),
             faults = self.faults.len(), "configuration in use"
         );
         if !self.config.has_keys() && !app.listen.ip().is_loopback() {
-            tracing::warn!("no client key is configured: callers from other machines get 401 (a key is a Secret with the label routeswitch.io/api-key: \"true\")");
+            tracing::warn!(
+                "no client key is configured: callers from other machines get 401 (a key is a Secret with the label routeswitch.io/api-key: \"true\")"
+            );
         }
     }
 
     fn apply(&mut self, reading: Reading, app: &App) {
-        let Reading { resources, sources, faults, warnings, .. } = reading;
+        let Reading {
+            resources,
+            sources,
+            faults,
+            warnings,
+            ..
+        } = reading;
         let compiled = compile(&resources, &self.settings, Some(&self.config.snapshot));
         self.faults = all_faults(&compiled, &sources, &faults);
         self.warnings = warnings;
@@ -87,23 +120,31 @@ fn all_faults(compiled: &Compiled, sources: &BTreeMap<ObjectId, Source>, files: 
         field: fault.field.clone(),
         reason: format!("{:?}", Reason::Malformed),
         message: fault.message.clone(),
-        serving_last_good: fault.object.as_ref().is_none_or(|object| is_stale(&compiled.snapshot, object)),
+        serving_last_good: fault
+            .object
+            .as_ref()
+            .is_none_or(|object| is_stale(&compiled.snapshot, object)),
     });
     let from_compiler = compiled.diagnostics.iter().flat_map(|(object, diagnostics)| {
         let source = sources.get(object);
         // Those are the files' own faults, which know their lines.
-        diagnostics.iter().filter(|diagnostic| diagnostic.reason != Reason::Malformed).map(move |diagnostic| ConfigFault {
-            file: source.map(|source| source.file.display().to_string()),
-            line: source.map(|source| source.line),
-            object: Some(object.to_string()),
-            field: diagnostic.field.clone(),
-            reason: format!("{:?}", diagnostic.reason),
-            message: match (diagnostic.line, diagnostic.column) {
-                (Some(line), Some(column)) => format!("{} (line {line}, column {column} of the text)", diagnostic.message),
-                _ => diagnostic.message.clone(),
-            },
-            serving_last_good: is_stale(&compiled.snapshot, object),
-        })
+        diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.reason != Reason::Malformed)
+            .map(move |diagnostic| ConfigFault {
+                file: source.map(|source| source.file.display().to_string()),
+                line: source.map(|source| source.line),
+                object: Some(object.to_string()),
+                field: diagnostic.field.clone(),
+                reason: format!("{:?}", diagnostic.reason),
+                message: match (diagnostic.line, diagnostic.column) {
+                    (Some(line), Some(column)) => {
+                        format!("{} (line {line}, column {column} of the text)", diagnostic.message)
+                    }
+                    _ => diagnostic.message.clone(),
+                },
+                serving_last_good: is_stale(&compiled.snapshot, object),
+            })
     });
     from_files.chain(from_compiler).collect()
 }
@@ -120,9 +161,23 @@ fn is_stale(snapshot: &Snapshot, object: &ObjectId) -> bool {
 }
 
 fn line(fault: &ConfigFault) -> String {
-    let place = fault.file.as_ref().map_or_else(String::new, |file| format!("{file}:{}: ", fault.line.unwrap_or(1)));
-    let object = fault.object.as_ref().map_or_else(String::new, |object| format!("{object}: "));
-    let field = if fault.field.is_empty() { String::new() } else { format!("{}: ", fault.field) };
-    let last_good = if fault.serving_last_good { "; what it said before keeps serving" } else { "" };
+    let place = fault
+        .file
+        .as_ref()
+        .map_or_else(String::new, |file| format!("{file}:{}: ", fault.line.unwrap_or(1)));
+    let object = fault
+        .object
+        .as_ref()
+        .map_or_else(String::new, |object| format!("{object}: "));
+    let field = if fault.field.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", fault.field)
+    };
+    let last_good = if fault.serving_last_good {
+        "; what it said before keeps serving"
+    } else {
+        ""
+    };
     format!("{place}{object}{field}{}{last_good}", fault.message)
 }

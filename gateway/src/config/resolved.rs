@@ -104,14 +104,30 @@ impl Config {
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
         for (object, entry) in &snapshot.routes {
-            let before = previous.and_then(|config| config.routes.get(&object.namespace)?.values().find(|route| route.object == *object));
+            let before = previous.and_then(|config| {
+                config
+                    .routes
+                    .get(&object.namespace)?
+                    .values()
+                    .find(|route| route.object == *object)
+            });
             let route = Arc::new(Route::resolve(object, entry, &snapshot, before.map(AsRef::as_ref)));
             let names = routes.entry(object.namespace.clone()).or_default();
             names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
         }
-        let keys = snapshot.keys.iter().filter_map(|(object, entry)| ClientKey::resolve(object, entry)).collect();
+        let keys = snapshot
+            .keys
+            .iter()
+            .filter_map(|(object, entry)| ClientKey::resolve(object, entry))
+            .collect();
         let revision: Arc<str> = snapshot.revision.as_str().into();
-        Self { revision_header: header_value(&revision), revision, keys, routes, snapshot }
+        Self {
+            revision_header: header_value(&revision),
+            revision,
+            keys,
+            routes,
+            snapshot,
+        }
     }
 
     pub fn has_keys(&self) -> bool {
@@ -128,7 +144,10 @@ impl Config {
         let own = self.routes.get(caller.namespace()).and_then(|names| names.get(model));
         own.filter(|route| caller.may_use(route)).or_else(|| {
             let (namespace, name) = model.split_once('/')?;
-            self.routes.get(namespace)?.get(name).filter(|route| caller.may_use(route))
+            self.routes
+                .get(namespace)?
+                .get(name)
+                .filter(|route| caller.may_use(route))
         })
     }
 
@@ -138,7 +157,14 @@ impl Config {
         for (namespace, names) in &self.routes {
             for (name, route) in names.iter().filter(|(_, route)| caller.may_use(route)) {
                 let is_own = namespace == caller.namespace();
-                found.push((if is_own { name.clone() } else { format!("{namespace}/{name}") }, route));
+                found.push((
+                    if is_own {
+                        name.clone()
+                    } else {
+                        format!("{namespace}/{name}")
+                    },
+                    route,
+                ));
             }
         }
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -218,14 +244,20 @@ impl Route {
         let mut models = Vec::with_capacity(entry.targets.len());
         for target in entry.targets.iter().filter(|target| target.resolved) {
             let provider = snapshot.providers.get(&target.provider);
-            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, it, entry)?))) {
+            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, it, entry)?)))
+            {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
                 weights.push(target.weight);
             }
         }
         let smallest = |tokens: fn(&crds::snapshot::ModelEntry) -> Option<u64>| {
-            models.iter().map(|model| model.and_then(tokens)).collect::<Option<Vec<u64>>>()?.into_iter().min()
+            models
+                .iter()
+                .map(|model| model.and_then(tokens))
+                .collect::<Option<Vec<u64>>>()?
+                .into_iter()
+                .min()
         };
         Self {
             header: header_value(&name),
@@ -233,7 +265,10 @@ impl Route {
             sequence: Sequence::new(entry.strategy, &weights, before.map(|route| &route.sequence)),
             context_tokens: smallest(|model| model.context_tokens),
             max_output_tokens: smallest(|model| model.max_output_tokens),
-            model: entry.names.first().map_or_else(Box::default, |name| name.as_str().into()),
+            model: entry
+                .names
+                .first()
+                .map_or_else(Box::default, |name| name.as_str().into()),
             allowed_namespaces: entry.allowed_namespaces.clone(),
             commit_after: entry.timeouts.commit_after,
             capture_content: entry.capture_content,
@@ -278,8 +313,14 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
     }
     headers.insert(header::HOST, HeaderValue::from_str(uri.authority()?.as_str()).ok()?);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("application/json, text/event-stream"),
+    );
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
+    );
     if let Some(credential) = &provider.credential {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", credential.expose())).ok()?;
         value.set_sensitive(true);

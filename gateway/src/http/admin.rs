@@ -26,11 +26,17 @@ pub fn router(app: Arc<App>) -> Router {
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let dropped = app.queue.dropped();
-    app.metrics.capture_queue_bytes.set(gauge(app.queue.queued_bytes() as u64));
+    app.metrics
+        .capture_queue_bytes
+        .set(gauge(app.queue.queued_bytes() as u64));
     app.metrics.capture_dropped_records.set(gauge(dropped.records));
     app.metrics.capture_dropped_contents.set(gauge(dropped.contents));
     match app.metrics.render() {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Ok(text) => (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            text,
+        )
+            .into_response(),
         Err(error) => ApiError::internal(format!("failed to write the metrics: {error}")).respond(Contract::OpenAi),
     }
 }

@@ -52,31 +52,47 @@ pub(super) async fn ask<T: Send + 'static>(
         Ok(Err(error @ analytics::Error::TooManyRows { .. })) => Err(ApiError::invalid("group_by", error.to_string())),
         Ok(Err(error)) => {
             tracing::warn!(%error, "failed to answer from the store of analytics");
-            Err(ApiError::internal("The store of analytics cannot answer now; /status says what is wrong with it."))
+            Err(ApiError::internal(
+                "The store of analytics cannot answer now; /status says what is wrong with it.",
+            ))
         }
-        Err(_) => Err(ApiError::internal("The question to the store of analytics was broken off.")),
+        Err(_) => Err(ApiError::internal(
+            "The question to the store of analytics was broken off.",
+        )),
     }
 }
 
 fn read(query: Option<&str>, now: Timestamp) -> Result<Query, ApiError> {
     let parameters = Parameters::read(query, &["since", "until", "group_by", "granularity", "scope"])?;
     if let Some(scope) = parameters.get("scope").filter(|scope| *scope != "pod") {
-        return Err(ApiError::invalid("scope", format!("Invalid 'scope': `{scope}`; this gateway answers for itself: pod.")));
+        return Err(ApiError::invalid(
+            "scope",
+            format!("Invalid 'scope': `{scope}`; this gateway answers for itself: pod."),
+        ));
     }
     let group_by = parameters.get("group_by").unwrap_or_default();
-    let group_by = group_by.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| {
-        Dimension::from_str(name).map_err(|_| {
-            let known: Vec<&str> = Dimension::ALL.iter().map(|dimension| dimension.name()).collect();
-            ApiError::invalid("group_by", format!("Invalid 'group_by': `{name}`; it is a list of {}.", known.join(", ")))
-        })
-    });
+    let group_by = group_by
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            Dimension::from_str(name).map_err(|_| {
+                let known: Vec<&str> = Dimension::ALL.iter().map(|dimension| dimension.name()).collect();
+                ApiError::invalid(
+                    "group_by",
+                    format!("Invalid 'group_by': `{name}`; it is a list of {}.", known.join(", ")),
+                )
+            })
+        });
     let granularity = parameters.get("granularity").map_or(Ok(Granularity::None), |name| {
         let message = format!("Invalid 'granularity': `{name}`; it is one of none, minute, hour, day.");
         Granularity::from_str(name).map_err(|_| ApiError::invalid("granularity", message))
     })?;
     Ok(Query {
         since_unix_micros: time("since", parameters.get("since").unwrap_or(DEFAULT_SINCE), now)?,
-        until_unix_micros: parameters.get("until").map_or(Ok(now.as_microsecond() + 1), |text| time("until", text, now))?,
+        until_unix_micros: parameters
+            .get("until")
+            .map_or(Ok(now.as_microsecond() + 1), |text| time("until", text, now))?,
         group_by: group_by.collect::<Result<_, _>>()?,
         granularity,
         namespace: None,
@@ -91,7 +107,10 @@ fn time(name: &str, text: &str, now: Timestamp) -> Result<i64, ApiError> {
     }
     match duration::parse(text).map(|back| i64::try_from(back.as_micros())) {
         Ok(Ok(back)) => Ok(now.as_microsecond().saturating_sub(back)),
-        _ => Err(ApiError::invalid(name, format!("Invalid '{name}': `{text}`; write a time as 2026-01-31T12:00:00Z or a duration as 24h."))),
+        _ => Err(ApiError::invalid(
+            name,
+            format!("Invalid '{name}': `{text}`; write a time as 2026-01-31T12:00:00Z or a duration as 24h."),
+        )),
     }
 }
 
@@ -104,13 +123,19 @@ impl Parameters {
         let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned();
         let parameters = Self(pairs.collect());
         match parameters.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(ApiError::invalid(name, format!("Unknown parameter '{name}'; there are: {}.", known.join(", ")))),
+            Some((name, _)) => Err(ApiError::invalid(
+                name,
+                format!("Unknown parameter '{name}'; there are: {}.", known.join(", ")),
+            )),
             None => Ok(parameters),
         }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -121,12 +146,22 @@ mod tests {
     #[test]
     fn questions_are_read_and_faults_name_the_parameter() {
         let now: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
-        let query = read(Some("since=1h&group_by=route,%20model&granularity=hour&until=2026-01-31T23%3A30%3A00Z"), now).unwrap();
+        let query = read(
+            Some("since=1h&group_by=route,%20model&granularity=hour&until=2026-01-31T23%3A30%3A00Z"),
+            now,
+        )
+        .unwrap();
         assert_eq!(query.since_unix_micros, now.as_microsecond() - 3_600_000_000);
         assert_eq!(query.until_unix_micros, now.as_microsecond() - 1_800_000_000);
         assert_eq!(query.group_by, [Dimension::Route, Dimension::Model]);
         assert_eq!(query.granularity, Granularity::Hour);
-        for text in ["since=yesterday", "group_by=prompt", "granularity=week", "scope=fleet", "sinc=1h"] {
+        for text in [
+            "since=yesterday",
+            "group_by=prompt",
+            "granularity=week",
+            "scope=fleet",
+            "sinc=1h",
+        ] {
             let message = read(Some(text), now).unwrap_err().message;
             assert!(message.contains(text.split('=').next().unwrap()), "{message}");
         }

@@ -22,16 +22,29 @@ pub(super) fn authenticate(config: &Config, headers: &HeaderMap, remote: IpAddr)
 }
 
 /// As [`authenticate`], and refuses a caller whose role is too low.
-pub(super) fn authorize(config: &Config, headers: &HeaderMap, remote: IpAddr, needed: Role) -> Result<Caller, ApiError> {
+pub(super) fn authorize(
+    config: &Config,
+    headers: &HeaderMap,
+    remote: IpAddr,
+    needed: Role,
+) -> Result<Caller, ApiError> {
     let caller = authenticate(config, headers, remote)?;
-    if caller.role() >= needed { Ok(caller) } else { Err(ApiError::role_too_low(needed)) }
+    if caller.role() >= needed {
+        Ok(caller)
+    } else {
+        Err(ApiError::role_too_low(needed))
+    }
 }
 
 fn key_of(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let value = value.as_bytes();
         let (scheme, key) = value.split_at_checked(7)?;
-        return if scheme.eq_ignore_ascii_case(b"bearer ") { Some(key.trim_ascii()) } else { Some(value) };
+        return if scheme.eq_ignore_ascii_case(b"bearer ") {
+            Some(key.trim_ascii())
+        } else {
+            Some(value)
+        };
     }
     headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii())
 }

@@ -81,7 +81,12 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         begun,
     };
     let exchange = Exchange::begin(Arc::clone(&worker.ledger), opening);
-    let mut chat = Chat { worker, contract, config, exchange };
+    let mut chat = Chat {
+        worker,
+        contract,
+        config,
+        exchange,
+    };
     let body = match read_body(body, &parts.headers).await {
         Ok(body) => body,
         Err(error) => return chat.refuse(error, None),
@@ -90,13 +95,18 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         Ok(request) => request,
         Err(error) => return chat.refuse((&error).into(), None),
     };
-    chat.exchange.asked(&request.model, request.stream, request.user.clone());
+    chat.exchange
+        .asked(&request.model, request.stream, request.user.clone());
     let Some(route) = chat.config.route(&caller, &request.model).cloned() else {
         let error = ApiError::model_not_found(&request.model);
         return chat.refuse(error, None);
     };
     chat.exchange.routed(&route, &request.body);
-    if request.stream { chat.stream(route, request).await } else { chat.whole(&route, &request).await }
+    if request.stream {
+        chat.stream(route, request).await
+    } else {
+        chat.whole(&route, &request).await
+    }
 }
 
 impl Chat {
@@ -106,7 +116,12 @@ impl Chat {
     }
 
     fn fail(self, outcome: Outcome, error: ApiError, route: Option<&Route>, target: Option<&Target>) -> Response {
-        let Self { contract, config, exchange, .. } = self;
+        let Self {
+            contract,
+            config,
+            exchange,
+            ..
+        } = self;
         let head = Head {
             id: exchange.id(),
             config: &config,
@@ -136,9 +151,10 @@ impl Chat {
                 let outcome = unanswered.outcome();
                 let (error, target) = match unanswered {
                     Unanswered::NoTarget => (ApiError::no_target(&route.name), None),
-                    Unanswered::Failed { target, failure } => {
-                        (ApiError::upstream(target, &failure, self.exchange.attempts()), Some(target))
-                    }
+                    Unanswered::Failed { target, failure } => (
+                        ApiError::upstream(target, &failure, self.exchange.attempts()),
+                        Some(target),
+                    ),
                 };
                 return self.fail(outcome, error, Some(route), target);
             }
@@ -148,7 +164,9 @@ impl Chat {
             model: whole.target.model_json.clone(),
             provider: whole.target.provider_json.clone(),
         };
-        let pieces = whole.answer.stamped(&stamp, &whole.answered.usage, whole.answered.cost_pico_usd);
+        let pieces = whole
+            .answer
+            .stamped(&stamp, &whole.answered.usage, whole.answered.cost_pico_usd);
         let head = Head {
             id: self.exchange.id(),
             config: &self.config,
@@ -159,13 +177,21 @@ impl Chat {
         };
         let mut response = Response::new(Body::new(Pieces::from(pieces)));
         *response.headers_mut() = head.headers();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.exchange.finish(whole.answered, || Answer::Message(whole.answer.message()));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.exchange
+            .finish(whole.answered, || Answer::Message(whole.answer.message()));
         response
     }
 
     async fn stream(self, route: Arc<Route>, request: ChatRequest) -> Response {
-        let Self { worker, contract, config, exchange } = self;
+        let Self {
+            worker,
+            contract,
+            config,
+            exchange,
+        } = self;
         let place = match contract {
             Contract::OpenRouter => UsagePlace::EmptyDelta,
             Contract::OpenAi if request.include_usage => UsagePlace::OwnChunk,
@@ -173,7 +199,12 @@ impl Chat {
         };
         let id: Box<str> = exchange.id().into();
         let model = json_string(&request.model);
-        let asked = StreamRequest { clients: Arc::clone(&worker.clients), route: Arc::clone(&route), request, place };
+        let asked = StreamRequest {
+            clients: Arc::clone(&worker.clients),
+            route: Arc::clone(&route),
+            request,
+            place,
+        };
         let mut opening: OpeningStream = Box::pin(open(asked, exchange));
         let opened = tokio::select! {
             biased;
@@ -190,14 +221,34 @@ impl Chat {
                     (exchange.attempts(), Some(exchange.overhead_micros()))
                 });
                 let target = Some(live.target());
-                let head = Head { id: &id, config: &config, route: Some(&route), target, attempts, overhead_micros };
+                let head = Head {
+                    id: &id,
+                    config: &config,
+                    route: Some(&route),
+                    target,
+                    attempts,
+                    overhead_micros,
+                };
                 let headers = head.headers();
-                respond(headers, ChatStream::new(State::Live(Box::new(live)), contract, id, model, &worker.ledger.ending))
+                respond(
+                    headers,
+                    ChatStream::new(State::Live(Box::new(live)), contract, id, model, &worker.ledger.ending),
+                )
             }
             Err(Unopened { exchange, failed }) => {
-                let chat = Self { worker, contract, config, exchange };
+                let chat = Self {
+                    worker,
+                    contract,
+                    config,
+                    exchange,
+                };
                 let (outcome, error) = unopened(&route, failed.as_ref(), chat.exchange.attempts());
-                chat.fail(outcome, error, Some(&route), failed.as_ref().map(|(index, _)| &route.targets[*index]))
+                chat.fail(
+                    outcome,
+                    error,
+                    Some(&route),
+                    failed.as_ref().map(|(index, _)| &route.targets[*index]),
+                )
             }
         }
     }
@@ -211,15 +262,23 @@ pub(super) fn unopened(
 ) -> (Outcome, ApiError) {
     match failed {
         None => (Outcome::NoTarget, ApiError::no_target(&route.name)),
-        Some((index, failure)) => {
-            (failure.outcome(), ApiError::upstream(&route.targets[*index], failure, attempts))
-        }
+        Some((index, failure)) => (
+            failure.outcome(),
+            ApiError::upstream(&route.targets[*index], failure, attempts),
+        ),
     }
 }
 
 impl Head<'_> {
     fn headers(&self) -> HeaderMap {
-        let Self { id, config, route, target, attempts, overhead_micros } = self;
+        let Self {
+            id,
+            config,
+            route,
+            target,
+            attempts,
+            overhead_micros,
+        } = self;
         let mut headers = HeaderMap::with_capacity(12);
         if let Ok(id) = HeaderValue::from_str(id) {
             headers.insert(GENERATION_ID, id);
@@ -244,15 +303,22 @@ impl Head<'_> {
 fn respond(headers: HeaderMap, stream: ChatStream) -> Response {
     let mut response = Response::new(Body::new(stream)).into_response();
     *response.headers_mut() = headers;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
 /// Reads a request's body. One that is too long is read all the same, within bounds, and thrown away: a client that is still
 /// sending when the connection closes would not see the answer.
 async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_none_or(|length| length <= MAX_BODY_BYTES) {
         match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
             Ok(collected) => return Ok(collected.to_bytes()),

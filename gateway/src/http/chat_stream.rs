@@ -48,9 +48,23 @@ pub(super) enum State {
 }
 
 impl ChatStream {
-    pub(super) fn new(state: State, contract: Contract, id: Box<str>, model: Bytes, ending: &CancellationToken) -> Self {
+    pub(super) fn new(
+        state: State,
+        contract: Contract,
+        id: Box<str>,
+        model: Bytes,
+        ending: &CancellationToken,
+    ) -> Self {
         let ending = Box::pin(ending.clone().cancelled_owned());
-        Self { state, contract, id, model, last_sent: Instant::now(), timer: None, ending }
+        Self {
+            state,
+            contract,
+            id,
+            model,
+            last_sent: Instant::now(),
+            timer: None,
+            ending,
+        }
     }
 
     /// Ends the stream, with a word to the client. What it has had so far is recorded as cut when the state is dropped.
@@ -102,9 +116,18 @@ impl ChatStream {
     }
 
     fn write_failure(&self, error: &ApiError, out: &mut BytesMut) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         let error = error.object(self.contract).to_string();
-        stream::failure(&json_string(&self.id), now.cast_signed(), &self.model, error.as_bytes(), out);
+        stream::failure(
+            &json_string(&self.id),
+            now.cast_signed(),
+            &self.model,
+            error.as_bytes(),
+            out,
+        );
     }
 
     /// Ready when the client has heard nothing for too long.
@@ -127,7 +150,10 @@ impl Body for ChatStream {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match self.poll_bytes(context) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(bytes)) => bytes,

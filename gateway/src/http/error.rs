@@ -31,7 +31,7 @@ pub struct ApiError {
     pub message: String,
     param: Option<String>,
     retry_after: Option<Duration>,
-    metadata: Option<Metadata>,
+    metadata: Option<Box<Metadata>>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +46,15 @@ const INVALID: &str = "invalid_request_error";
 
 impl ApiError {
     fn new(status: StatusCode, code: &str, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), kind, message: message.into(), param: None, retry_after: None, metadata: None }
+        Self {
+            status,
+            code: code.to_owned(),
+            kind,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            metadata: None,
+        }
     }
 
     pub fn missing_key() -> Self {
@@ -68,7 +76,10 @@ impl ApiError {
         let shown: String = model.chars().take(253).collect();
         let message = format!("The model `{shown}` does not exist or you do not have access to it.");
         let error = Self::new(StatusCode::NOT_FOUND, "model_not_found", INVALID, message);
-        Self { param: Some("model".to_owned()), ..error }
+        Self {
+            param: Some("model".to_owned()),
+            ..error
+        }
     }
 
     pub fn not_found(what: &str) -> Self {
@@ -77,7 +88,10 @@ impl ApiError {
 
     pub fn invalid(param: &str, message: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::BAD_REQUEST, "invalid_value", INVALID, message);
-        Self { param: Some(param.to_owned()), ..error }
+        Self {
+            param: Some(param.to_owned()),
+            ..error
+        }
     }
 
     pub fn body_too_long(limit_bytes: usize) -> Self {
@@ -86,11 +100,21 @@ impl ApiError {
     }
 
     pub fn body_broken() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_body", INVALID, "The request's body broke off.")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_body",
+            INVALID,
+            "The request's body broke off.",
+        )
     }
 
     pub fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", INVALID, "This path does not take this method.")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            INVALID,
+            "This path does not take this method.",
+        )
     }
 
     /// Something of ours does not work; `what` says what, without secrets.
@@ -101,14 +125,29 @@ impl ApiError {
     /// The gateway ends and cannot wait for the rest of the answer.
     pub fn stopping() -> Self {
         let message = "The gateway was stopped before the answer had come to its end. Send the request again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_stopping", "server_error", message)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "gateway_stopping",
+            "server_error",
+            message,
+        )
     }
 
     /// The Route has no usable target.
     pub fn no_target(route: &str) -> Self {
-        let message = format!("No target of the Route {route} can be used: its Providers are missing, or may not be used from there.");
+        let message = format!(
+            "No target of the Route {route} can be used: its Providers are missing, or may not be used from there."
+        );
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_target", "server_error", message);
-        Self { metadata: Some(Metadata { error_type: "no_target", provider: None, provider_status: None, attempts: 0 }), ..error }
+        Self {
+            metadata: Some(Box::new(Metadata {
+                error_type: "no_target",
+                provider: None,
+                provider_status: None,
+                attempts: 0,
+            })),
+            ..error
+        }
     }
 
     /// What the last target's failure means for the client.
@@ -119,15 +158,31 @@ impl ApiError {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
                 (status, "invalid_request", INVALID, "invalid_request")
             }
-            (Outcome::RateLimited, _) => {
-                (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", "rate_limit_error", "rate_limit_exceeded")
-            }
+            (Outcome::RateLimited, _) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limit_exceeded",
+                "rate_limit_error",
+                "rate_limit_exceeded",
+            ),
             (Outcome::Timeout, _) => (StatusCode::GATEWAY_TIMEOUT, "timeout", "server_error", "timeout"),
-            (_, Some(401 | 403)) => {
-                (StatusCode::BAD_GATEWAY, "provider_authentication", "server_error", "provider_unavailable")
-            }
-            (_, Some(503 | 529)) => (StatusCode::SERVICE_UNAVAILABLE, "provider_overloaded", "server_error", "provider_overloaded"),
-            _ => (StatusCode::BAD_GATEWAY, "provider_unavailable", "server_error", "provider_unavailable"),
+            (_, Some(401 | 403)) => (
+                StatusCode::BAD_GATEWAY,
+                "provider_authentication",
+                "server_error",
+                "provider_unavailable",
+            ),
+            (_, Some(503 | 529)) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "provider_overloaded",
+                "server_error",
+                "provider_overloaded",
+            ),
+            _ => (
+                StatusCode::BAD_GATEWAY,
+                "provider_unavailable",
+                "server_error",
+                "provider_unavailable",
+            ),
         };
         let mut error = Self::new(status, code, kind, upstream_message(&provider, failure));
         if let Failure::Status { error: said, .. } = failure {
@@ -138,8 +193,12 @@ impl ApiError {
             }
             error.retry_after = failure.retry_after();
         }
-        error.metadata =
-            Some(Metadata { error_type, provider: Some(provider), provider_status: failure.status(), attempts });
+        error.metadata = Some(Box::new(Metadata {
+            error_type,
+            provider: Some(provider),
+            provider_status: failure.status(),
+            attempts,
+        }));
         error
     }
 
@@ -150,7 +209,13 @@ impl ApiError {
             Contract::OpenRouter => json!(self.status.as_u16()),
         };
         let mut object = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": code });
-        if let Some(Metadata { error_type, provider, provider_status, attempts }) = &self.metadata {
+        if let Some(Metadata {
+            error_type,
+            provider,
+            provider_status,
+            attempts,
+        }) = self.metadata.as_deref()
+        {
             object["metadata"] = json!({
                 "status": provider_status, "error_type": error_type, "provider": provider, "attempts": attempts,
             });
@@ -162,10 +227,15 @@ impl ApiError {
         let body = json!({ "error": self.object(contract) }).to_string();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         if let Some(after) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil() as u64));
+            response.headers_mut().insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
+            );
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -181,16 +251,26 @@ impl From<&request::Error> for ApiError {
             request::Error::NotBuilt(_) => "unsupported_parameter",
         };
         let answer = Self::new(StatusCode::BAD_REQUEST, code, INVALID, error.to_string());
-        Self { param: error.field().map(str::to_owned), ..answer }
+        Self {
+            param: error.field().map(str::to_owned),
+            ..answer
+        }
     }
 }
 
 fn upstream_message(provider: &str, failure: &Failure) -> String {
     match failure {
-        Failure::Status { status: status @ (401 | 403), .. } => {
-            format!("The provider {provider} refused the gateway's credential ({status}). This is not about your own key.")
+        Failure::Status {
+            status: status @ (401 | 403),
+            ..
+        } => {
+            format!(
+                "The provider {provider} refused the gateway's credential ({status}). This is not about your own key."
+            )
         }
-        Failure::Status { status: 429, error, .. } => format!("The provider {provider} limits the rate: {}", error.message),
+        Failure::Status { status: 429, error, .. } => {
+            format!("The provider {provider} limits the rate: {}", error.message)
+        }
         _ => format!("The provider {provider} failed: {failure}"),
     }
 }

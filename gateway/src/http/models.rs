@@ -1,6 +1,10 @@
 //! `GET /models` and `GET /models/{id}`: the Routes that a key may use, in `OpenAI`'s list shape with `OpenRouter`'s fields.
 
-use axum::{Json, body::Body, response::{IntoResponse, Response}};
+use axum::{
+    Json,
+    body::Body,
+    response::{IntoResponse, Response},
+};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -18,8 +22,11 @@ pub(super) fn list(worker: &Worker, contract: Contract, request: &Request<Body>)
         Err(error) => error.respond(contract),
         Ok(caller) => {
             let created = worker.app.started.as_second();
-            let data: Vec<Value> =
-                config.routes_of(&caller).into_iter().map(|(name, route)| describe(&name, route, created)).collect();
+            let data: Vec<Value> = config
+                .routes_of(&caller)
+                .into_iter()
+                .map(|(name, route)| describe(&name, route, created))
+                .collect();
             Json(json!({ "object": "list", "data": data })).into_response()
         }
     }

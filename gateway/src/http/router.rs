@@ -38,9 +38,10 @@ pub fn router(worker: Arc<Worker>) -> Router {
         .with_state(worker)
 }
 
+type Worked = State<Arc<Worker>>;
+
 fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
     let path = |path: &str| format!("{prefix}{path}");
-    type Worked = State<Arc<Worker>>;
     Router::new()
         .route(
             &path("/chat/completions"),
@@ -48,14 +49,18 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
         )
         .route(
             &path("/models"),
-            get(move |State(worker): Worked, request: Request<Body>| async move { models::list(&worker, contract, &request) }),
+            get(move |State(worker): Worked, request: Request<Body>| async move {
+                models::list(&worker, contract, &request)
+            }),
         )
         .route(
             // A model's name may hold slashes.
             &path("/models/{*id}"),
-            get(move |State(worker): Worked, Path(id): Path<String>, request: Request<Body>| async move {
-                models::one(&worker, contract, &id, &request)
-            }),
+            get(
+                move |State(worker): Worked, Path(id): Path<String>, request: Request<Body>| async move {
+                    models::one(&worker, contract, &id, &request)
+                },
+            ),
         )
         .route(
             &path("/generation"),
@@ -71,7 +76,11 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
 }
 
 fn contract_of(request: &Request<Body>) -> Contract {
-    if request.uri().path().starts_with("/api/v1/") { Contract::OpenRouter } else { Contract::OpenAi }
+    if request.uri().path().starts_with("/api/v1/") {
+        Contract::OpenRouter
+    } else {
+        Contract::OpenAi
+    }
 }
 
 async fn not_found(request: Request<Body>) -> Response {

@@ -27,10 +27,10 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 /// A connection that is older is closed after its next response, so that new pods get load; and up to a tenth longer, by chance.
-const MAX_AGE: Duration = Duration::from_secs(600);
+const MAX_AGE: Duration = Duration::from_mins(10);
 const BACKLOG: i32 = 4096;
 /// How long a client may take for the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long answers that are cut may take to say so.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -47,7 +47,9 @@ impl Connection {
 
     pub fn in_extensions(extensions: &Extensions) -> Self {
         // A request without a connection comes from a test that calls the router itself: nobody local.
-        extensions.get().copied().unwrap_or(Self { remote: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0) })
+        extensions.get().copied().unwrap_or(Self {
+            remote: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+        })
     }
 }
 
@@ -95,7 +97,12 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         match accepted {
             Ok((stream, remote)) => {
                 let max_age = MAX_AGE + MAX_AGE.mul_f64(random.random_range(0.0..0.1));
-                let answering = Answering { router: router.clone(), remote, opened: Instant::now(), max_age };
+                let answering = Answering {
+                    router: router.clone(),
+                    remote,
+                    opened: Instant::now(),
+                    max_age,
+                };
                 let connection = graceful.watch(builder.serve_connection(nodelay(stream), answering));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
@@ -141,7 +148,10 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
 
     fn call(&self, mut request: Request<Incoming>) -> Answer {
         request.extensions_mut().insert(Connection { remote: self.remote });
-        Answer { closes: self.opened.elapsed() > self.max_age, answer: self.router.clone().call(request) }
+        Answer {
+            closes: self.opened.elapsed() > self.max_age,
+            answer: self.router.clone().call(request),
+        }
     }
 }
 
@@ -158,7 +168,9 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answer = ready!(Pin::new(&mut self.answer).poll(context))?;
         if self.closes {
-            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            answer
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(answer))
     }

@@ -62,10 +62,14 @@ fn in_the_open(app: &App, config: &Config) -> Value {
 fn for_viewers(status: &mut Value, app: &App, config: &Config, caller: &Caller) {
     let namespace = caller.confined_to();
     let routes = config.all_routes();
-    let visible = routes.iter().filter(|route| namespace.is_none_or(|own| route.object.namespace == own));
+    let visible = routes
+        .iter()
+        .filter(|route| namespace.is_none_or(|own| route.object.namespace == own));
     let mut combinations = Vec::new();
     for route in visible {
-        let Some(entry) = config.snapshot.routes.get(&route.object) else { continue };
+        let Some(entry) = config.snapshot.routes.get(&route.object) else {
+            continue;
+        };
         for target in &entry.targets {
             combinations.push(json!({
                 "id": format!("{}/{}", route.name, target.name),
@@ -85,9 +89,16 @@ fn for_viewers(status: &mut Value, app: &App, config: &Config, caller: &Caller) 
     status["combinations"] = json!(combinations);
     let in_namespace = |object: &Option<String>| match (namespace, object) {
         (None, _) => true,
-        (Some(own), Some(object)) => object.split_once(' ').is_some_and(|(_, name)| name.starts_with(&format!("{own}/"))),
+        (Some(own), Some(object)) => object
+            .split_once(' ')
+            .is_some_and(|(_, name)| name.starts_with(&format!("{own}/"))),
         (Some(_), None) => false,
     };
     let faults = app.faults.load();
-    status["faults"] = json!(faults.iter().filter(|fault| in_namespace(&fault.object)).collect::<Vec<_>>());
+    status["faults"] = json!(
+        faults
+            .iter()
+            .filter(|fault| in_namespace(&fault.object))
+            .collect::<Vec<_>>()
+    );
 }

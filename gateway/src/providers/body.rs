@@ -20,7 +20,10 @@ pub struct Pieces {
 impl From<Vec<Bytes>> for Pieces {
     fn from(pieces: Vec<Bytes>) -> Self {
         let remaining_bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self { pieces: pieces.into_iter(), remaining_bytes }
+        Self {
+            pieces: pieces.into_iter(),
+            remaining_bytes,
+        }
     }
 }
 

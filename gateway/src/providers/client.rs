@@ -30,7 +30,7 @@ use tower::Service;
 use super::body::Pieces;
 
 /// How long an unused connection is kept.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting = Pin<Box<dyn Future<Output = Result<MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>> + Send>>;
@@ -45,14 +45,19 @@ pub struct Clients {
 
 /// Reads the system's certificates; done once, for all workers.
 pub fn tls() -> std::io::Result<rustls::ClientConfig> {
-    let mut config = rustls::ClientConfig::builder().with_native_roots()?.with_no_client_auth();
+    let mut config = rustls::ClientConfig::builder()
+        .with_native_roots()?
+        .with_no_client_auth();
     config.alpn_protocols.clear();
     Ok(config)
 }
 
 impl Clients {
     pub fn new(tls: rustls::ClientConfig) -> Self {
-        Self { tls, by_connect_timeout: Mutex::default() }
+        Self {
+            tls,
+            by_connect_timeout: Mutex::default(),
+        }
     }
 
     /// The client whose connections must stand within `timeout`.
@@ -108,14 +113,18 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Connecting {
-        let literal = uri.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        let literal = uri
+            .host()
+            .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
         if let Some(address) = literal.filter(|address| is_link_local(*address)) {
             return Box::pin(async move { Err(Forbidden(address).into()) });
         }
         let connecting = self.https.call(uri);
         let timeout = self.timeout;
         Box::pin(async move {
-            tokio::time::timeout(timeout, connecting).await.unwrap_or_else(|_| Err(ConnectTimedOut(timeout).into()))
+            tokio::time::timeout(timeout, connecting)
+                .await
+                .unwrap_or_else(|_| Err(ConnectTimedOut(timeout).into()))
         })
     }
 }
@@ -176,7 +185,11 @@ mod tests {
                 .wrap_connector(HttpConnector::new_with_resolver(Resolver(GaiResolver::new()))),
             timeout: Duration::from_secs(1),
         };
-        for url in ["http://169.254.169.254/latest", "http://[fe80::1]/", "http://[::ffff:169.254.1.1]/"] {
+        for url in [
+            "http://169.254.169.254/latest",
+            "http://[fe80::1]/",
+            "http://[::ffff:169.254.1.1]/",
+        ] {
             let error = connector.call(url.parse().unwrap()).await.map(drop).unwrap_err();
             assert!(error.to_string().contains("link-local"), "{url}: {error}");
         }

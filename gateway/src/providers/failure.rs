@@ -19,7 +19,11 @@ pub enum Failure {
     #[error("no end within {0:?}")]
     TotalTimeout(Duration),
     #[error("the provider answered {status}: {}", error.message)]
-    Status { status: u16, retry_after: Option<Duration>, error: Box<UpstreamError> },
+    Status {
+        status: u16,
+        retry_after: Option<Duration>,
+        error: Box<UpstreamError>,
+    },
     #[error("the connection broke: {0}")]
     Broken(String),
     #[error("{0}")]
@@ -35,7 +39,13 @@ pub enum Failure {
 impl Failure {
     /// Whether the request itself is at fault, so that another target would say the same.
     pub fn is_clients_own(&self) -> bool {
-        matches!(self, Self::Status { status: 400 | 413 | 415 | 422, .. })
+        matches!(
+            self,
+            Self::Status {
+                status: 400 | 413 | 415 | 422,
+                ..
+            }
+        )
     }
 
     /// How the try counts.

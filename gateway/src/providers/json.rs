@@ -57,7 +57,13 @@ pub fn members(text: &[u8], start: usize) -> Result<Members<'_>, Malformed> {
     if text.get(at) != Some(&b'{') {
         return Err(Malformed(at));
     }
-    Ok(Members { text, at: at + 1, first: true, end: None, failed: false })
+    Ok(Members {
+        text,
+        at: at + 1,
+        first: true,
+        end: None,
+        failed: false,
+    })
 }
 
 /// Iterates over the array that stands at `start`.
@@ -66,7 +72,12 @@ pub fn elements(text: &[u8], start: usize) -> Result<Elements<'_>, Malformed> {
     if text.get(at) != Some(&b'[') {
         return Err(Malformed(at));
     }
-    Ok(Elements { text, at: at + 1, first: true, done: false })
+    Ok(Elements {
+        text,
+        at: at + 1,
+        first: true,
+        done: false,
+    })
 }
 
 /// Checks that nothing but blanks follows `at`.
@@ -117,7 +128,11 @@ impl<'a> Members<'a> {
         let value_start = blanks(self.text, at + 1);
         let value_end = value(self.text, value_start)?;
         self.at = value_end;
-        Ok(Some(Member { key: &self.text[start + 1..key_end - 1], start, value: value_start..value_end }))
+        Ok(Some(Member {
+            key: &self.text[start + 1..key_end - 1],
+            start,
+            value: value_start..value_end,
+        }))
     }
 }
 
@@ -199,7 +214,11 @@ pub fn value(text: &[u8], mut at: usize) -> Result<usize, Malformed> {
 /// Skips a key, its colon and the blanks around; returns where the value begins.
 fn key(text: &[u8], at: usize) -> Result<usize, Malformed> {
     let at = blanks(text, string(text, at)?);
-    if text.get(at) == Some(&b':') { Ok(blanks(text, at + 1)) } else { Err(Malformed(at)) }
+    if text.get(at) == Some(&b':') {
+        Ok(blanks(text, at + 1))
+    } else {
+        Err(Malformed(at))
+    }
 }
 
 /// Skips the string at `at`; returns the offset behind its closing quote.
@@ -229,11 +248,22 @@ fn scalar(text: &[u8], at: usize) -> Result<usize, Malformed> {
 
 fn number(text: &[u8], start: usize) -> Result<usize, Malformed> {
     let digits = |from: usize| {
-        let count = text[from.min(text.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if count == 0 { Err(Malformed(from)) } else { Ok(from + count) }
+        let count = text[from.min(text.len())..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if count == 0 {
+            Err(Malformed(from))
+        } else {
+            Ok(from + count)
+        }
     };
     let mut at = start + usize::from(text.get(start) == Some(&b'-'));
-    at = if text.get(at) == Some(&b'0') { at + 1 } else { digits(at)? };
+    at = if text.get(at) == Some(&b'0') {
+        at + 1
+    } else {
+        digits(at)?
+    };
     if text.get(at) == Some(&b'.') {
         at = digits(at + 1)?;
     }
@@ -270,18 +300,48 @@ mod tests {
             .by_ref()
             .map(|member| {
                 let member = member.unwrap();
-                (std::str::from_utf8(member.key).unwrap(), std::str::from_utf8(&text[member.value]).unwrap())
+                (
+                    std::str::from_utf8(member.key).unwrap(),
+                    std::str::from_utf8(&text[member.value]).unwrap(),
+                )
             })
             .collect();
-        assert_eq!(pairs, [("model", r#""a\"b""#), ("messages", r#"[{"x":[1,2]}]"#), ("n", "-1.5e3")]);
+        assert_eq!(
+            pairs,
+            [
+                ("model", r#""a\"b""#),
+                ("messages", r#"[{"x":[1,2]}]"#),
+                ("n", "-1.5e3")
+            ]
+        );
         assert_eq!(ends(text, found.end().unwrap()), Ok(()));
     }
 
     #[test]
     fn what_is_not_json_is_refused() {
         for text in [
-            "", "{", "[1,]", "{,}", r#"{"a":1,}"#, r#"{"a" 1}"#, r#"{"a":}"#, "[1 2]", "01", "1.", "-", "1e", "tru", r#""a"#,
-            r#""a\"#, "[}", "{]", r#"{"a":[1}"#, "nul", "+1", "{1:2}", "1 1",
+            "",
+            "{",
+            "[1,]",
+            "{,}",
+            r#"{"a":1,}"#,
+            r#"{"a" 1}"#,
+            r#"{"a":}"#,
+            "[1 2]",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            "tru",
+            r#""a"#,
+            r#""a\"#,
+            "[}",
+            "{]",
+            r#"{"a":[1}"#,
+            "nul",
+            "+1",
+            "{1:2}",
+            "1 1",
         ] {
             assert!(whole(text).is_err(), "{text}");
         }

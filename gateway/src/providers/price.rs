@@ -6,6 +6,7 @@ use crate::capture::record::Usage;
 
 /// Prices of one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a unit stands in the name of each amount")]
 pub struct Price {
     input_micro_usd_per_m_tok: u64,
     output_micro_usd_per_m_tok: u64,
@@ -33,7 +34,10 @@ impl Price {
             (cached, self.cached_input_micro_usd_per_m_tok),
             (usage.completion_tokens, self.output_micro_usd_per_m_tok),
         ];
-        let sum: u128 = parts.iter().map(|(tokens, price)| u128::from(*tokens) * u128::from(*price)).sum();
+        let sum: u128 = parts
+            .iter()
+            .map(|(tokens, price)| u128::from(*tokens) * u128::from(*price))
+            .sum();
         i64::try_from(sum).ok()
     }
 }
@@ -63,14 +67,33 @@ mod tests {
             cached_input_micro_usd_per_m_tok: Some(75_000),
             ..ModelEntry::default()
         };
-        let usage = Usage { prompt_tokens: 1_000, cached_tokens: 400, completion_tokens: 10, ..Usage::default() };
-        assert_eq!(Price::of(&model).unwrap().cost_pico_usd(&usage), Some(600 * 150_000 + 400 * 75_000 + 10 * 600_000));
-        assert_eq!(Price::of(&ModelEntry { output_micro_usd_per_m_tok: None, ..model }), None);
+        let usage = Usage {
+            prompt_tokens: 1_000,
+            cached_tokens: 400,
+            completion_tokens: 10,
+            ..Usage::default()
+        };
+        assert_eq!(
+            Price::of(&model).unwrap().cost_pico_usd(&usage),
+            Some(600 * 150_000 + 400 * 75_000 + 10 * 600_000)
+        );
+        assert_eq!(
+            Price::of(&ModelEntry {
+                output_micro_usd_per_m_tok: None,
+                ..model
+            }),
+            None
+        );
     }
 
     #[test]
     fn usd_is_exact() {
-        for (pico, text) in [(0, "0"), (1, "0.000000000001"), (1_500_000_000_000, "1.5"), (-20_000_000, "-0.00002")] {
+        for (pico, text) in [
+            (0, "0"),
+            (1, "0.000000000001"),
+            (1_500_000_000_000, "1.5"),
+            (-20_000_000, "-0.00002"),
+        ] {
             assert_eq!(usd(pico), text);
         }
     }

@@ -38,7 +38,9 @@ impl Edits {
 
     /// Length of `source` with the edits made, in bytes.
     pub fn edited_len(&self, source: &[u8]) -> usize {
-        self.0.iter().fold(source.len(), |length, edit| length + edit.with.len() - edit.at.len())
+        self.0
+            .iter()
+            .fold(source.len(), |length, edit| length + edit.with.len() - edit.at.len())
     }
 
     /// Appends `source`, with the edits made, to `out`.

@@ -69,7 +69,11 @@ impl Parser {
                 return Err(TooLong(self.max_event_bytes));
             }
         }
-        if self.held_bytes() > self.max_event_bytes { Err(TooLong(self.max_event_bytes)) } else { Ok(None) }
+        if self.held_bytes() > self.max_event_bytes {
+            Err(TooLong(self.max_event_bytes))
+        } else {
+            Ok(None)
+        }
     }
 
     /// The stream ended: the data of an event whose empty line did not come. The standard would drop it; providers that forget
@@ -179,7 +183,8 @@ mod tests {
 
     #[test]
     fn comments_fields_and_line_ends_of_all_kinds() {
-        let text = b": hello\n\ndata: one\r\n\r\nevent: x\ndata:two\ndata: 2\n\nid: 4\rdata: three\r\rdata\n\ndata: last";
+        let text =
+            b": hello\n\ndata: one\r\n\r\nevent: x\ndata:two\ndata: 2\n\nid: 4\rdata: three\r\rdata\n\ndata: last";
         assert_eq!(events([&text[..]]), ["one", "two\n2", "three", "", "last"]);
     }
 
@@ -196,7 +201,7 @@ mod tests {
             lines in proptest::collection::vec(("(data: |data:|: |event: |)[a-z]{0,6}", 0..3_usize), 0..20),
             cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
         ) {
-            let text: String = lines.iter().map(|(line, end)| format!("{line}{}", ["\n", "\r\n", "\r"][*end])).collect();
+            let text = lines.iter().fold(String::new(), |text, (line, end)| text + line + ["\n", "\r\n", "\r"][*end]);
             let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             places.push(0);
             places.push(text.len());

@@ -33,7 +33,12 @@ impl Deadlines {
     pub fn from_now(target: &Target) -> Self {
         let now = Instant::now();
         let total = now + target.timeouts.total;
-        Self { begun: now, first_token: (now + target.timeouts.first_token).min(total), total, idle: target.timeouts.idle }
+        Self {
+            begun: now,
+            first_token: (now + target.timeouts.first_token).min(total),
+            total,
+            idle: target.timeouts.idle,
+        }
     }
 
     /// When the next read must have come, and what it means if it has not.
@@ -57,14 +62,24 @@ pub async fn send(
     let answer = timeout_at(deadlines.first_token, client.request(outgoing)).await;
     let answer = answer.map_err(|_| Failure::FirstTokenTimeout(target.timeouts.first_token))?;
     let answer = answer.map_err(|error| connection_failure(&error))?;
-    if answer.status() == StatusCode::OK { Ok(answer) } else { Err(refusal(answer, deadlines).await) }
+    if answer.status() == StatusCode::OK {
+        Ok(answer)
+    } else {
+        Err(refusal(answer, deadlines).await)
+    }
 }
 
 /// Whether the answer is of the media type that was asked for.
 pub fn check_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Failure> {
-    let found = headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
+    let found = headers
+        .get(header::CONTENT_TYPE)
+        .map_or("", |value| value.to_str().unwrap_or("?"));
     let media_type = found.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case(expected) { Ok(()) } else { Err(Failure::ContentType(found.chars().take(100).collect())) }
+    if media_type.eq_ignore_ascii_case(expected) {
+        Ok(())
+    } else {
+        Err(Failure::ContentType(found.chars().take(100).collect()))
+    }
 }
 
 fn connection_failure(error: &hyper_util::client::legacy::Error) -> Failure {
@@ -77,7 +92,11 @@ fn connection_failure(error: &hyper_util::client::legacy::Error) -> Failure {
         text = cause.to_string();
         source = cause.source();
     }
-    if error.is_connect() { Failure::Connect(text) } else { Failure::Broken(text) }
+    if error.is_connect() {
+        Failure::Connect(text)
+    } else {
+        Failure::Broken(text)
+    }
 }
 
 async fn refusal(answer: Response<Incoming>, deadlines: &Deadlines) -> Failure {
@@ -98,6 +117,12 @@ async fn refusal(answer: Response<Incoming>, deadlines: &Deadlines) -> Failure {
 
 /// `Retry-After` in seconds; the form with a date is not used by providers.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<f64>().ok()?;
+    let seconds = headers
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse::<f64>()
+        .ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }

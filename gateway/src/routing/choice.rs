@@ -49,7 +49,9 @@ impl Sequence {
         match self.table.len() {
             0 => None,
             1 => Some(usize::from(self.table[0])),
-            length => Some(usize::from(self.table[self.next.fetch_add(1, Ordering::Relaxed) % length])),
+            length => Some(usize::from(
+                self.table[self.next.fetch_add(1, Ordering::Relaxed) % length],
+            )),
         }
     }
 
@@ -57,9 +59,13 @@ impl Sequence {
     /// in their order behind the first one; then the fallbacks.
     pub fn after(&self, first: usize, tried: u16) -> Option<usize> {
         let targets = usize::from(self.targets);
-        let rest = (1..=targets).map(|step| (first + step) % targets).filter(|index| tried & 1 << index == 0);
+        let rest = (1..=targets)
+            .map(|step| (first + step) % targets)
+            .filter(|index| tried & 1 << index == 0);
         let is_weighted = |index: &usize| self.weighted & 1 << index != 0;
-        rest.clone().find(is_weighted).or_else(|| (0..targets).find(|index| tried & 1 << index == 0))
+        rest.clone()
+            .find(is_weighted)
+            .or_else(|| (0..targets).find(|index| tried & 1 << index == 0))
     }
 }
 
@@ -86,7 +92,11 @@ fn smooth(shares: &[u32]) -> Vec<u8> {
 }
 
 fn greatest_common_divisor(one: u32, other: u32) -> u32 {
-    if other == 0 { one } else { greatest_common_divisor(other, one % other) }
+    if other == 0 {
+        one
+    } else {
+        greatest_common_divisor(other, one % other)
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +135,10 @@ mod tests {
     fn the_count_goes_on_over_a_change_of_configuration() {
         let before = Sequence::new(Strategy::RoundRobin, &[1, 1], None);
         before.first();
-        assert_eq!(Sequence::new(Strategy::RoundRobin, &[1, 1], Some(&before)).first(), Some(1));
+        assert_eq!(
+            Sequence::new(Strategy::RoundRobin, &[1, 1], Some(&before)).first(),
+            Some(1)
+        );
     }
 
     proptest! {

@@ -62,7 +62,12 @@ pub struct Answered {
 
 impl Exchange {
     pub fn begin(ledger: Arc<Ledger>, opening: Opening) -> Self {
-        let Opening { id, key, snapshot_revision, begun } = opening;
+        let Opening {
+            id,
+            key,
+            snapshot_revision,
+            begun,
+        } = opening;
         let record = Record {
             id,
             started_unix_micros: unix_micros(begun),
@@ -84,7 +89,14 @@ impl Exchange {
             cost_pico_usd: None,
             content: None,
         };
-        Self { ledger, record: Some(Box::new(record)), route: None, begun, waited: Duration::ZERO, current: None }
+        Self {
+            ledger,
+            record: Some(Box::new(record)),
+            route: None,
+            begun,
+            waited: Duration::ZERO,
+            current: None,
+        }
     }
 
     /// The request was read.
@@ -101,7 +113,10 @@ impl Exchange {
         let record = self.record();
         record.route = Some(Arc::clone(&route.name));
         if route.capture_content {
-            record.content = Some(Content { request: request.clone(), answer: Answer::None });
+            record.content = Some(Content {
+                request: request.clone(),
+                answer: Answer::None,
+            });
         }
     }
 
@@ -114,7 +129,9 @@ impl Exchange {
     }
 
     pub fn started_unix_seconds(&self) -> i64 {
-        self.record.as_ref().map_or(0, |record| record.started_unix_micros / 1_000_000)
+        self.record
+            .as_ref()
+            .map_or(0, |record| record.started_unix_micros / 1_000_000)
     }
 
     pub fn attempts(&self) -> usize {
@@ -135,7 +152,11 @@ impl Exchange {
             cost_pico_usd: None,
             upstream_id: None,
         };
-        self.current = Some(Current { attempt, begun: Instant::now(), usage: None });
+        self.current = Some(Current {
+            attempt,
+            begun: Instant::now(),
+            usage: None,
+        });
     }
 
     /// The first content of the attempt under way has come.
@@ -175,7 +196,10 @@ impl Exchange {
 
     /// Time that was the gateway's own so far.
     pub fn overhead_micros(&self) -> u64 {
-        let waiting = self.current.as_ref().map_or(Duration::ZERO, |current| current.begun.elapsed());
+        let waiting = self
+            .current
+            .as_ref()
+            .map_or(Duration::ZERO, |current| current.begun.elapsed());
         micros(self.begun.elapsed().saturating_sub(self.waited + waiting))
     }
 
@@ -228,7 +252,13 @@ impl Exchange {
     fn send(&mut self, outcome: Outcome, status: u16) {
         if let Some(current) = self.current.take() {
             let error = (outcome != Outcome::Ok).then(|| outcome.as_str().into());
-            let current = Current { attempt: Attempt { error, ..current.attempt }, ..current };
+            let current = Current {
+                attempt: Attempt {
+                    error,
+                    ..current.attempt
+                },
+                ..current
+            };
             self.close(current, outcome);
         }
         let Some(mut record) = self.record.take() else { return };
@@ -241,14 +271,19 @@ impl Exchange {
         self.ledger.metrics.observe(self.route.as_ref(), &record);
         for attempt in &record.attempts {
             if let Some(route) = &record.route {
-                self.ledger.metrics.attempts(route, &attempt.target, attempt.outcome).inc();
+                self.ledger
+                    .metrics
+                    .attempts(route, &attempt.target, attempt.outcome)
+                    .inc();
             }
         }
         self.ledger.queue.record(*record);
     }
 
     fn record(&mut self) -> &mut Record {
-        self.record.as_mut().expect("the record is there until the exchange ends")
+        self.record
+            .as_mut()
+            .expect("the record is there until the exchange ends")
     }
 }
 
@@ -256,7 +291,11 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(record) = &self.record {
             let status = record.status;
-            let outcome = if self.ledger.ending.is_cancelled() { Outcome::Cut } else { Outcome::Cancelled };
+            let outcome = if self.ledger.ending.is_cancelled() {
+                Outcome::Cut
+            } else {
+                Outcome::Cancelled
+            };
             self.send(outcome, status);
         }
     }

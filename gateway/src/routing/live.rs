@@ -85,8 +85,15 @@ struct Source {
 
 /// Tries the Route's targets in order, until the first content of one.
 pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, Unopened> {
-    let StreamRequest { clients, route, request, place } = asked;
-    let Some(first) = route.sequence.first() else { return Err(Unopened { exchange, failed: None }) };
+    let StreamRequest {
+        clients,
+        route,
+        request,
+        place,
+    } = asked;
+    let Some(first) = route.sequence.first() else {
+        return Err(Unopened { exchange, failed: None });
+    };
     let mut index = first;
     let mut tried = 0_u16;
     loop {
@@ -98,14 +105,26 @@ pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, 
             Ok(source) => {
                 exchange.first_content();
                 let attempts = exchange.attempts();
-                return Ok(Live { target: index, source, exchange: Some(exchange), attempts, ready, route });
+                return Ok(Live {
+                    target: index,
+                    source,
+                    exchange: Some(exchange),
+                    attempts,
+                    ready,
+                    route,
+                });
             }
             Err(failure) => failure,
         };
         exchange.fail_attempt(failure.outcome(), &failure);
         match route.sequence.after(first, tried) {
             Some(next) if !failure.is_clients_own() => index = next,
-            _ => return Err(Unopened { exchange, failed: Some((index, failure)) }),
+            _ => {
+                return Err(Unopened {
+                    exchange,
+                    failed: Some((index, failure)),
+                });
+            }
         }
     }
 }
@@ -163,8 +182,16 @@ impl Source {
                 None => None,
             };
             let Some(frame) = frame else {
-                let event = self.parser.finish().map(|data| self.writer.event(data, ready)).transpose()?;
-                return if event == Some(Event::Content) { Ok(()) } else { Err(Failure::EarlyEnd) };
+                let event = self
+                    .parser
+                    .finish()
+                    .map(|data| self.writer.event(data, ready))
+                    .transpose()?;
+                return if event == Some(Event::Content) {
+                    Ok(())
+                } else {
+                    Err(Failure::EarlyEnd)
+                };
             };
             let frame = frame.map_err(|error| Failure::Broken(error.to_string()))?;
             if let Ok(data) = frame.into_data() {
@@ -196,7 +223,9 @@ impl Source {
             if !ready.is_empty() {
                 return Poll::Ready(Ok(false));
             }
-            let Some(body) = &mut self.body else { return Poll::Ready(Ok(true)) };
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(Ok(true));
+            };
             match Pin::new(body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.last_read = Instant::now();
@@ -311,7 +340,9 @@ impl Live {
 
     /// Reads the provider's response to its end, so that the connection goes back to the pool.
     fn release_connection(&mut self, context: &mut Context<'_>) {
-        let Some(mut body) = self.source.body.take() else { return };
+        let Some(mut body) = self.source.body.take() else {
+            return;
+        };
         if body.is_end_stream() || matches!(Pin::new(&mut body).poll_frame(context), Poll::Ready(None)) {
             return;
         }

@@ -55,7 +55,11 @@ pub async fn ask<'a>(
                 let answered = account(&answer, target, request);
                 exchange.first_content();
                 exchange.answer_attempt(&answered);
-                return Ok(Whole { target, answer, answered });
+                return Ok(Whole {
+                    target,
+                    answer,
+                    answered,
+                });
             }
             Err(failure) => failure,
         };
@@ -88,12 +92,20 @@ async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Res
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let frame = timeout_at(deadlines.next_read(Instant::now()), body.frame()).await.map_err(|_| {
-            let is_total = Instant::now() >= deadlines.total;
-            if is_total { Failure::TotalTimeout(target.timeouts.total) } else { Failure::IdleTimeout(deadlines.idle) }
-        })?;
+        let frame = timeout_at(deadlines.next_read(Instant::now()), body.frame())
+            .await
+            .map_err(|_| {
+                let is_total = Instant::now() >= deadlines.total;
+                if is_total {
+                    Failure::TotalTimeout(target.timeouts.total)
+                } else {
+                    Failure::IdleTimeout(deadlines.idle)
+                }
+            })?;
         let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|error| Failure::Broken(error.to_string()))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| Failure::Broken(error.to_string()))?.into_data() else {
+            continue;
+        };
         if first.is_empty() {
             first = data;
             continue;

@@ -14,7 +14,11 @@ pub enum Format {
 /// Starts logging. `filter` is in the form of `RUST_LOG`, for instance `info` or `gateway=debug`.
 pub fn start(format: Format, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(std::io::stderr().is_terminal());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         Format::Text => subscriber.init(),
         Format::Json => subscriber.json().flatten_event(true).init(),
@@ -24,5 +28,10 @@ pub fn start(format: Format, filter: &str) {
 /// As [`start`], as text into a file.
 pub fn start_in(file: File, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file)).with_target(false).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Mutex::new(file))
+        .with_target(false)
+        .with_ansi(false)
+        .init();
 }

@@ -16,8 +16,12 @@ const TOKENS: &str = "route_switch_tokens_total";
 const OVERHEAD: &str = "route_switch_overhead_seconds";
 const COST: &str = "route_switch_cost_pico_usd_total";
 
-const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
-const OVERHEAD_SECONDS: [f64; 10] = [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1];
+const SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
+const OVERHEAD_SECONDS: [f64; 10] = [
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1,
+];
 const OUTCOMES: usize = 8;
 
 /// All metrics of one gateway.
@@ -56,7 +60,10 @@ struct RouteSeries {
 
 impl RouteMetrics {
     pub fn new(route: Arc<str>) -> Self {
-        Self(Arc::new(RouteSeries { route, ..RouteSeries::default() }))
+        Self(Arc::new(RouteSeries {
+            route,
+            ..RouteSeries::default()
+        }))
     }
 }
 
@@ -84,18 +91,52 @@ impl Metrics {
         let config_reloads = IntCounter::new("route_switch_config_reloads_total", "Configurations put into use.")?;
         registry.register(Box::new(config_reloads.clone()))?;
         Ok(Self {
-            requests: counter(REQUESTS, "Client requests, by Route and outcome.", &["route", "outcome"])?,
-            attempts: counter(ATTEMPTS, "Tries at targets, by Route, target and outcome.", &["route", "target", "outcome"])?,
-            duration: histogram(DURATION, "Time from a request's head to the last byte of its answer, in seconds.")?,
-            first_token: histogram(FIRST_TOKEN, "Time from a request's head to the first content, in seconds.")?,
-            tokens: counter(TOKENS, "Tokens, by Route and type (input, output).", &["route", "gen_ai_token_type"])?,
-            cost: counter(COST, "Cost of requests whose price is known, in pico-USD (10^-12).", &["route"])?,
+            requests: counter(
+                REQUESTS,
+                "Client requests, by Route and outcome.",
+                &["route", "outcome"],
+            )?,
+            attempts: counter(
+                ATTEMPTS,
+                "Tries at targets, by Route, target and outcome.",
+                &["route", "target", "outcome"],
+            )?,
+            duration: histogram(
+                DURATION,
+                "Time from a request's head to the last byte of its answer, in seconds.",
+            )?,
+            first_token: histogram(
+                FIRST_TOKEN,
+                "Time from a request's head to the first content, in seconds.",
+            )?,
+            tokens: counter(
+                TOKENS,
+                "Tokens, by Route and type (input, output).",
+                &["route", "gen_ai_token_type"],
+            )?,
+            cost: counter(
+                COST,
+                "Cost of requests whose price is known, in pico-USD (10^-12).",
+                &["route"],
+            )?,
             overhead,
             unrouted: RouteMetrics::default(),
-            capture_queue_bytes: gauge("route_switch_capture_queue_bytes", "Records that wait to be stored, in bytes.")?,
-            capture_dropped_records: gauge("route_switch_capture_dropped_records", "Records that were not stored since the start.")?,
-            capture_dropped_contents: gauge("route_switch_capture_dropped_contents", "Records stored without their content since the start.")?,
-            config_faults: gauge("route_switch_config_faults", "Faults in the manifests that are in the directory now.")?,
+            capture_queue_bytes: gauge(
+                "route_switch_capture_queue_bytes",
+                "Records that wait to be stored, in bytes.",
+            )?,
+            capture_dropped_records: gauge(
+                "route_switch_capture_dropped_records",
+                "Records that were not stored since the start.",
+            )?,
+            capture_dropped_contents: gauge(
+                "route_switch_capture_dropped_contents",
+                "Records stored without their content since the start.",
+            )?,
+            config_faults: gauge(
+                "route_switch_config_faults",
+                "Faults in the manifests that are in the directory now.",
+            )?,
             config_reloads,
             registry,
         })
@@ -109,17 +150,32 @@ impl Metrics {
         series.requests[record.outcome as usize]
             .get_or_init(|| self.requests.with_label_values(&[name, record.outcome.as_str()]))
             .inc();
-        series.duration.get_or_init(|| by_route(&self.duration)).observe(seconds(record.latency_micros));
+        series
+            .duration
+            .get_or_init(|| by_route(&self.duration))
+            .observe(seconds(record.latency_micros));
         if let Some(micros) = record.first_token_micros {
-            series.first_token.get_or_init(|| by_route(&self.first_token)).observe(seconds(micros));
+            series
+                .first_token
+                .get_or_init(|| by_route(&self.first_token))
+                .observe(seconds(micros));
         }
         if let Some(usage) = &record.usage {
             let tokens = |kind| self.tokens.with_label_values(&[name, kind]);
-            series.input_tokens.get_or_init(|| tokens("input")).inc_by(usage.prompt_tokens);
-            series.output_tokens.get_or_init(|| tokens("output")).inc_by(usage.completion_tokens);
+            series
+                .input_tokens
+                .get_or_init(|| tokens("input"))
+                .inc_by(usage.prompt_tokens);
+            series
+                .output_tokens
+                .get_or_init(|| tokens("output"))
+                .inc_by(usage.completion_tokens);
         }
         if let Some(cost) = record.cost_pico_usd {
-            series.cost.get_or_init(|| self.cost.with_label_values(&[name])).inc_by(cost.unsigned_abs());
+            series
+                .cost
+                .get_or_init(|| self.cost.with_label_values(&[name]))
+                .inc_by(cost.unsigned_abs());
         }
         self.overhead.observe(seconds(record.overhead_micros));
     }
@@ -137,7 +193,10 @@ impl Metrics {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "times of requests are far below 2^52 microseconds")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "times of requests are far below 2^52 microseconds"
+)]
 fn seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
 }

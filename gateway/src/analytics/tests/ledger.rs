@@ -184,7 +184,8 @@ fn a_filter_leaves_only_what_its_caller_may_see_and_the_range_excludes_its_end()
             ..query.clone()
         },
         &|record| {
-            let is_inside = |name: &Option<std::sync::Arc<str>>| name.as_deref().is_some_and(|name| name.starts_with("default/"));
+            let is_inside =
+                |name: &Option<std::sync::Arc<str>>| name.as_deref().is_some_and(|name| name.starts_with("default/"));
             is_inside(&record.route) || is_inside(&record.key)
         },
     );

@@ -69,7 +69,11 @@ pub(super) enum Unexpected {
 impl Client {
     pub(super) fn new(addresses: Addresses) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-        Ok(Self { http, addresses, ledger: Ledger::default() })
+        Ok(Self {
+            http,
+            addresses,
+            ledger: Ledger::default(),
+        })
     }
 
     pub(super) async fn chat(&mut self, key: &str, body: &Value) -> Result<Answer, Unexpected> {
@@ -95,7 +99,12 @@ impl Client {
             body: Value::Null,
             took: Duration::ZERO,
         };
-        let mut streamed = Streamed { answer, chunks: 0, first_token: None, is_done: false };
+        let mut streamed = Streamed {
+            answer,
+            chunks: 0,
+            first_token: None,
+            is_done: false,
+        };
         let mut waiting: Vec<u8> = Vec::new();
         while let Some(bytes) = response.chunk().await? {
             waiting.extend_from_slice(&bytes);
@@ -140,7 +149,10 @@ impl Client {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
     }
 
     pub(super) fn text(&self) -> &str {
@@ -170,7 +182,9 @@ impl Streamed {
         if chunk["usage"].is_object() {
             self.answer.body["usage"] = chunk["usage"].clone();
         }
-        let text = chunk["choices"][0]["delta"]["content"].as_str().filter(|text| !text.is_empty())?;
+        let text = chunk["choices"][0]["delta"]["content"]
+            .as_str()
+            .filter(|text| !text.is_empty())?;
         self.chunks += 1;
         Some(text.to_owned())
     }
@@ -179,7 +193,12 @@ impl Streamed {
 async fn read(response: reqwest::Response, begun: Instant) -> Result<Answer, Unexpected> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.json().await?;
-    Ok(Answer { status, headers, body, took: begun.elapsed() })
+    Ok(Answer {
+        status,
+        headers,
+        body,
+        took: begun.elapsed(),
+    })
 }
 
 #[cfg(test)]
@@ -188,13 +207,37 @@ mod tests {
 
     #[test]
     fn a_stream_is_counted_event_by_event() {
-        let answer = Answer { status: 200, headers: HeaderMap::new(), body: Value::Null, took: Duration::ZERO };
-        let mut streamed = Streamed { answer, chunks: 0, first_token: None, is_done: false };
+        let answer = Answer {
+            status: 200,
+            headers: HeaderMap::new(),
+            body: Value::Null,
+            took: Duration::ZERO,
+        };
+        let mut streamed = Streamed {
+            answer,
+            chunks: 0,
+            first_token: None,
+            is_done: false,
+        };
         assert_eq!(streamed.take(b": waiting\n\n"), None);
-        assert_eq!(streamed.take(b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n"), None);
-        assert_eq!(streamed.take(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n").as_deref(), Some("Hi"));
-        assert_eq!(streamed.take(b"data: {\"choices\":[],\"usage\":{\"cost\":0.000002}}\n\n"), None);
+        assert_eq!(
+            streamed.take(b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n"),
+            None
+        );
+        assert_eq!(
+            streamed
+                .take(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n")
+                .as_deref(),
+            Some("Hi")
+        );
+        assert_eq!(
+            streamed.take(b"data: {\"choices\":[],\"usage\":{\"cost\":0.000002}}\n\n"),
+            None
+        );
         assert_eq!(streamed.take(b"data: [DONE]\n\n"), None);
-        assert_eq!((streamed.chunks, streamed.is_done, streamed.answer.cost_pico_usd()), (1, true, Some(2_000_000)));
+        assert_eq!(
+            (streamed.chunks, streamed.is_done, streamed.answer.cost_pico_usd()),
+            (1, true, Some(2_000_000))
+        );
     }
 }

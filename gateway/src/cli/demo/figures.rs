@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 /// USD to pico-USD, for exact sums.
-#[expect(clippy::cast_possible_truncation, reason = "what a demo spends is far below 2^63 pico-USD, 9 million USD")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what a demo spends is far below 2^63 pico-USD, 9 million USD"
+)]
 pub(super) fn pico_usd(usd: f64) -> i64 {
     (usd * 1e12).round() as i64
 }

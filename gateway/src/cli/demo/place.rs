@@ -11,11 +11,26 @@ use jiff::Zoned;
 
 /// The sample manifests, by file name.
 const SAMPLES: [(&str, &str); 6] = [
-    ("10-providers.yaml", include_str!("../../../../deploy/samples/10-providers.yaml")),
-    ("20-routes.yaml", include_str!("../../../../deploy/samples/20-routes.yaml")),
-    ("30-prompts.yaml", include_str!("../../../../deploy/samples/30-prompts.yaml")),
-    ("40-demo-keys.yaml", include_str!("../../../../deploy/samples/40-demo-keys.yaml")),
-    ("50-real-providers.yaml", include_str!("../../../../deploy/samples/50-real-providers.yaml")),
+    (
+        "10-providers.yaml",
+        include_str!("../../../../deploy/samples/10-providers.yaml"),
+    ),
+    (
+        "20-routes.yaml",
+        include_str!("../../../../deploy/samples/20-routes.yaml"),
+    ),
+    (
+        "30-prompts.yaml",
+        include_str!("../../../../deploy/samples/30-prompts.yaml"),
+    ),
+    (
+        "40-demo-keys.yaml",
+        include_str!("../../../../deploy/samples/40-demo-keys.yaml"),
+    ),
+    (
+        "50-real-providers.yaml",
+        include_str!("../../../../deploy/samples/50-real-providers.yaml"),
+    ),
     (PLAYGROUND, PLAYGROUND_TEXT),
 ];
 
@@ -46,8 +61,12 @@ impl Place {
     /// Makes what is not there yet, in `dir` or in a new directory among the temporary files.
     pub(super) fn make(dir: Option<PathBuf>) -> Result<Self, Error> {
         let dir = dir.map_or_else(fresh, Ok)?;
-        let mut place =
-            Self { manifests: dir.join("manifests"), data: dir.join("data"), log: dir.join("gateway.log"), kept: 0 };
+        let mut place = Self {
+            manifests: dir.join("manifests"),
+            data: dir.join("data"),
+            log: dir.join("gateway.log"),
+            kept: 0,
+        };
         make(&place.manifests, true)?;
         for (name, text) in SAMPLES {
             let file = place.manifests.join(name);
@@ -69,7 +88,11 @@ impl Place {
 
 /// A new directory, named by the time.
 fn fresh() -> Result<PathBuf, Error> {
-    let name = format!("route-switch-demo-{}-{}", Zoned::now().strftime("%Y%m%d-%H%M%S"), std::process::id());
+    let name = format!(
+        "route-switch-demo-{}-{}",
+        Zoned::now().strftime("%Y%m%d-%H%M%S"),
+        std::process::id()
+    );
     let dir = std::env::temp_dir().join(name);
     make(&dir, false)?;
     Ok(dir)
@@ -93,7 +116,10 @@ mod tests {
         let place = Place::make(Some(dir.path().to_owned())).unwrap();
         let reading = Loader::new(&place.manifests).unwrap().read();
         assert_eq!((reading.faults, reading.warnings), (vec![], vec![]));
-        let settings = Settings { simulator_url: Some("http://127.0.0.1:1".to_owned()), ..Settings::default() };
+        let settings = Settings {
+            simulator_url: Some("http://127.0.0.1:1".to_owned()),
+            ..Settings::default()
+        };
         let compiled = compile(&reading.resources, &settings, None);
         assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
         let snapshot = compiled.snapshot;
@@ -104,8 +130,10 @@ mod tests {
     #[test]
     fn every_sample_of_the_repository_is_written() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/samples");
-        let mut there: Vec<String> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut there: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         there.sort();
         assert_eq!(there, SAMPLES.map(|(name, _)| name));
     }
@@ -121,6 +149,9 @@ mod tests {
         let place = Place::make(Some(dir.path().to_owned())).unwrap();
         assert_eq!(place.kept, SAMPLES.len() - 1);
         let read = |name| fs::read_to_string(place.manifests.join(name)).unwrap();
-        assert_eq!((read("20-routes.yaml").as_str(), read(PLAYGROUND).as_str()), ("# mine", PLAYGROUND_TEXT));
+        assert_eq!(
+            (read("20-routes.yaml").as_str(), read(PLAYGROUND).as_str()),
+            ("# mine", PLAYGROUND_TEXT)
+        );
     }
 }

@@ -21,9 +21,15 @@ fn ask(model: &str, text: &str) -> Value {
 
 /// Fails unless `holds`, with what is said then.
 fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Unexpected> {
-    if holds { Ok(()) } else { Err(Unexpected::Otherwise(otherwise())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Unexpected::Otherwise(otherwise()))
+    }
 }
 
 fn check_ok(answer: &Answer) -> Result<(), Unexpected> {
-    check(answer.status == 200, || format!("status {}: {}", answer.status, answer.body))
+    check(answer.status == 200, || {
+        format!("status {}: {}", answer.status, answer.body)
+    })
 }

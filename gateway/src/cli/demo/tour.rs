@@ -29,10 +29,15 @@ impl Tour {
 
     fn end(&mut self, screen: Screen, told: Told) -> io::Result<()> {
         match told {
-            Ok(lines) => lines.iter().try_for_each(|line| screen.line(&format!("   {line}"))),
+            Ok(lines) => lines
+                .iter()
+                .try_for_each(|line| screen.line(format!("   {line}").trim_end())),
             Err(unexpected) => {
                 self.failed += 1;
-                screen.line(&format!("   {}", screen.bad(&format!("NOT AS IT SHOULD BE: {unexpected}"))))
+                screen.line(&format!(
+                    "   {}",
+                    screen.bad(&format!("NOT AS IT SHOULD BE: {unexpected}"))
+                ))
             }
         }
     }
@@ -74,7 +79,10 @@ pub(super) async fn run(screen: Screen, mut client: Client, place: &Place) -> io
 
     let verdict = match tour.failed {
         0 => screen.good(&format!("All {} steps gave what they should.", tour.steps)),
-        failed => screen.bad(&format!("{failed} of {} steps did not give what they should.", tour.steps)),
+        failed => screen.bad(&format!(
+            "{failed} of {} steps did not give what they should.",
+            tour.steps
+        )),
     };
     screen.line(&format!("\n{verdict}"))?;
     Ok(tour)

@@ -18,5 +18,9 @@ pub fn json_string(text: &str) -> bytes::Bytes {
 
 /// A JSON string's text; none when `raw` is no string.
 fn text_of(raw: &[u8]) -> Option<String> {
-    if raw.first() == Some(&b'"') { serde_json::from_slice(raw).ok() } else { None }
+    if raw.first() == Some(&b'"') {
+        serde_json::from_slice(raw).ok()
+    } else {
+        None
+    }
 }

@@ -12,7 +12,16 @@ use crate::cli::demo::{
     tour::Told,
 };
 
-const HEAD: [&str; 8] = ["", "requests", "ok", "p50 ms", "first token ms", "tokens in", "out", "cost"];
+const HEAD: [&str; 8] = [
+    "",
+    "requests",
+    "ok",
+    "p50 ms",
+    "first token ms",
+    "tokens in",
+    "out",
+    "cost",
+];
 const PICO_PER_MICRO: i64 = 1_000_000;
 
 pub(in crate::cli::demo) async fn generation(client: &Client, id: &str) -> Told {
@@ -20,10 +29,17 @@ pub(in crate::cli::demo) async fn generation(client: &Client, id: &str) -> Told 
     check_ok(&answer)?;
     let data = &answer.body["data"];
     let attempts = data["attempts"].as_array().map_or(&[][..], Vec::as_slice);
-    check(attempts.len() == 2 && data["outcome"] == "ok", || format!("not two attempts and ok: {data}"))?;
+    check(attempts.len() == 2 && data["outcome"] == "ok", || {
+        format!("not two attempts and ok: {data}")
+    })?;
     let tries = attempts.iter().map(|attempt| {
         let latency = attempt["latency_ms"].as_f64().unwrap_or(0.0);
-        format!("{} of {}: {}, {latency:.1} ms", text(&attempt["target"]), text(&attempt["provider"]), text(&attempt["outcome"]))
+        format!(
+            "{} of {}: {}, {latency:.1} ms",
+            text(&attempt["target"]),
+            text(&attempt["provider"]),
+            text(&attempt["outcome"])
+        )
     });
     let mut lines = vec![format!("GET /v1/generation?id={id}, the request that failed over:")];
     lines.extend(tries);
@@ -39,12 +55,22 @@ pub(in crate::cli::demo) async fn examples(client: &Client, place: &Place, since
     let kept = "SELECT count(*), coalesce(sum(complete), 0) FROM examples WHERE created_unix_micros >= ?1";
     let (count, complete): (i64, i64) = store.query_row(kept, params![since], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let expected = client.ledger.captured;
-    check((count, complete) == (expected, expected), || format!("{count} kept, {complete} whole, of {expected}"))?;
+    check((count, complete) == (expected, expected), || {
+        format!("{count} kept, {complete} whole, of {expected}")
+    })?;
     let last = "SELECT CAST(request AS TEXT), output FROM examples WHERE output IS NOT NULL ORDER BY created_unix_micros DESC LIMIT 1";
     let (request, output): (String, String) = store.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let file_bytes: u64 = ["", "-wal"].iter().filter_map(|end| std::fs::metadata(format!("{}{end}", file.display())).ok()).map(|data| data.len()).sum();
+    let file_bytes: u64 = ["", "-wal"]
+        .iter()
+        .filter_map(|end| std::fs::metadata(format!("{}{end}", file.display())).ok())
+        .map(|data| data.len())
+        .sum();
     Ok(vec![
-        format!("all {count} requests to support-triage, with their answers, in {} ({} KiB)", file.display(), file_bytes / 1024),
+        format!(
+            "all {count} requests to support-triage, with their answers, in {} ({} KiB)",
+            file.display(),
+            file_bytes / 1024
+        ),
         format!("the last: {}", short(&request, 96)),
         format!("       -> {}", short(&output, 96)),
     ])
@@ -53,7 +79,12 @@ pub(in crate::cli::demo) async fn examples(client: &Client, place: &Place, since
 pub(in crate::cli::demo) async fn analytics(client: &Client, since: &str) -> Told {
     let mut lines = Vec::new();
     for dimension in ["route", "provider"] {
-        let answer = client.get(ADMIN_KEY, &format!("/v1/system/analytics?group_by={dimension}&since={since}")).await?;
+        let answer = client
+            .get(
+                ADMIN_KEY,
+                &format!("/v1/system/analytics?group_by={dimension}&since={since}"),
+            )
+            .await?;
         check_ok(&answer)?;
         let rows = answer.body["rows"].as_array().map_or(&[][..], Vec::as_slice);
         let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, dimension)).collect();
@@ -62,7 +93,9 @@ pub(in crate::cli::demo) async fn analytics(client: &Client, since: &str) -> Tol
         lines.extend(table(&head, &cells));
         lines.push(String::new());
     }
-    let all = client.get(ADMIN_KEY, &format!("/v1/system/analytics?since={since}")).await?;
+    let all = client
+        .get(ADMIN_KEY, &format!("/v1/system/analytics?since={since}"))
+        .await?;
     check_ok(&all)?;
     lines.push(compare(client, &all.body["rows"][0])?);
     Ok(lines)
@@ -76,15 +109,30 @@ fn compare(client: &Client, all: &Value) -> Result<String, Unexpected> {
     // The gateway rounds its sum to whole micro-USD.
     let is_same = requests == ledger.requests && (cost - ledger.cost_pico_usd).abs() <= PICO_PER_MICRO;
     let (own_requests, own_cost) = (ledger.requests, usd(ledger.cost_pico_usd));
-    check(is_same, || format!("{requests} requests, {}; the client counted {own_requests}, {own_cost}", usd(cost)))?;
-    Ok(format!("in all {requests} requests, {}: the same as the client counted itself", usd(cost)))
+    check(is_same, || {
+        format!(
+            "{requests} requests, {}; the client counted {own_requests}, {own_cost}",
+            usd(cost)
+        )
+    })?;
+    Ok(format!(
+        "in all {requests} requests, {}: the same as the client counted itself",
+        usd(cost)
+    ))
 }
 
 fn cells(row: &Value, dimension: &str) -> Vec<String> {
     let number = |name: &str| row[name].as_u64().unwrap_or(0).to_string();
-    let ms = |name: &str| row[name].as_f64().map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
+    let ms = |name: &str| {
+        row[name]
+            .as_f64()
+            .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"))
+    };
     let unpriced = row["unpriced_count"] == row["requests"];
-    let cost = row["cost_micro_usd"].as_i64().filter(|_| !unpriced).map_or_else(|| "-".to_owned(), |cost| usd(cost * PICO_PER_MICRO));
+    let cost = row["cost_micro_usd"]
+        .as_i64()
+        .filter(|_| !unpriced)
+        .map_or_else(|| "-".to_owned(), |cost| usd(cost * PICO_PER_MICRO));
     vec![
         row[dimension].as_str().unwrap_or("(none)").to_owned(),
         number("requests"),
@@ -103,7 +151,14 @@ pub(in crate::cli::demo) async fn metrics(client: &Client) -> Told {
     let counted = "route_switch_requests_total{outcome=\"ok\",route=\"default/support-triage\"}";
     let line = text.lines().find(|line| line.starts_with(counted));
     let line = line.ok_or_else(|| Unexpected::Otherwise(format!("there is no {counted}")))?;
-    Ok(vec![format!("http://{}/metrics: {} samples, for instance", client.addresses.admin, samples.count()), line.to_owned()])
+    Ok(vec![
+        format!(
+            "http://{}/metrics: {} samples, for instance",
+            client.addresses.admin,
+            samples.count()
+        ),
+        line.to_owned(),
+    ])
 }
 
 fn text(value: &Value) -> &str {

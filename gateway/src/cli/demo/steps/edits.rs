@@ -28,9 +28,14 @@ pub(in crate::cli::demo) async fn good(client: &mut Client, place: &Place) -> To
     let took = wait(client, |status| status["snapshot"] != snapshot).await?;
     let after = target(client).await?;
     let seen = (before.as_str(), after.as_str());
-    check(seen == ("quick", "careful"), || format!("answered by {before} before and by {after} after the edit"))?;
+    check(seen == ("quick", "careful"), || {
+        format!("answered by {before} before and by {after} after the edit")
+    })?;
     Ok(vec![
-        format!("in {PLAYGROUND} the weights of `playground` were swapped; live after {}", ms(took)),
+        format!(
+            "in {PLAYGROUND} the weights of `playground` were swapped; live after {}",
+            ms(took)
+        ),
         format!("the same request went to {before} before, to {after} after; no restart, no request lost"),
     ])
 }
@@ -42,18 +47,29 @@ pub(in crate::cli::demo) async fn bad(client: &mut Client, place: &Place) -> Tol
     let took = wait(client, |status| !is_sound(status)).await?;
     let fault = status(client).await?["faults"][0].clone();
     let still = target(client).await?;
-    check(still == "careful" && fault["serving_last_good"] == true, || format!("answered by {still} with {fault}"))?;
+    check(still == "careful" && fault["serving_last_good"] == true, || {
+        format!("answered by {still} with {fault}")
+    })?;
     fs::write(&file, &edited)?;
     wait(client, is_sound).await?;
     Ok(vec![
-        format!("reported after {}: {PLAYGROUND}:{} {}: {}", ms(took), fault["line"], text(&fault["field"]), short(text(&fault["message"]), 100)),
+        format!(
+            "reported after {}: {PLAYGROUND}:{} {}: {}",
+            ms(took),
+            fault["line"],
+            text(&fault["field"]),
+            short(text(&fault["message"]), 100)
+        ),
         format!("what the file said before keeps serving: {still} answered; then the mistake was mended"),
     ])
 }
 
 /// Exchanges the two weights.
 fn swapped(manifest: &str) -> String {
-    manifest.replace("weight: 1", "weight: one").replace("weight: 0", "weight: 1").replace("weight: one", "weight: 0")
+    manifest
+        .replace("weight: 1", "weight: one")
+        .replace("weight: 0", "weight: 1")
+        .replace("weight: one", "weight: 0")
 }
 
 /// Asks `playground` for the target that answers.
@@ -77,7 +93,9 @@ async fn wait(client: &Client, is_so: impl Fn(&Value) -> bool) -> Result<Duratio
         if is_so(&status) {
             return Ok(begun.elapsed());
         }
-        check(begun.elapsed() < PATIENCE, || format!("nothing changed in {PATIENCE:?}: {status}"))?;
+        check(begun.elapsed() < PATIENCE, || {
+            format!("nothing changed in {PATIENCE:?}: {status}")
+        })?;
         sleep(BETWEEN_LOOKS).await;
     }
 }
@@ -85,7 +103,9 @@ async fn wait(client: &Client, is_so: impl Fn(&Value) -> bool) -> Result<Duratio
 /// Whether nothing is wrong with the playground.
 fn is_sound(status: &Value) -> bool {
     let faults = status["faults"].as_array().into_iter().flatten();
-    !faults.into_iter().any(|fault| text(&fault["file"]).ends_with(PLAYGROUND))
+    !faults
+        .into_iter()
+        .any(|fault| text(&fault["file"]).ends_with(PLAYGROUND))
 }
 
 fn text(value: &Value) -> &str {
@@ -101,6 +121,9 @@ mod tests {
         let edited = swapped(PLAYGROUND_TEXT);
         assert_ne!(edited, PLAYGROUND_TEXT);
         assert_eq!(swapped(&edited), PLAYGROUND_TEXT);
-        assert_eq!((edited.matches("weight: 0").count(), edited.matches("weight: 1").count()), (1, 1));
+        assert_eq!(
+            (edited.matches("weight: 0").count(), edited.matches("weight: 1").count()),
+            (1, 1)
+        );
     }
 }

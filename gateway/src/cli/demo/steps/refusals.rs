@@ -8,7 +8,9 @@ use crate::cli::demo::{
 };
 
 pub(in crate::cli::demo) async fn refusals(client: &mut Client) -> Told {
-    let wrong_key = client.chat("sk-nobody-knows-this", &ask("support-triage", "Hello")).await?;
+    let wrong_key = client
+        .chat("sk-nobody-knows-this", &ask("support-triage", "Hello"))
+        .await?;
     let unknown_model = client.chat(APP_KEY, &ask("no-such-model", "Hello")).await?;
     let foreign_route = client.chat(APP_KEY, &ask("gpt-4o-mini", "Hello")).await?;
     let low_role = client.get(APP_KEY, "/v1/system/analytics").await?;
@@ -16,12 +18,22 @@ pub(in crate::cli::demo) async fn refusals(client: &mut Client) -> Told {
         refused("a wrong key", &wrong_key, 401, "invalid_api_key")?,
         refused("an unknown model", &unknown_model, 404, "model_not_found")?,
         refused("a Route that is not the key's", &foreign_route, 404, "model_not_found")?,
-        refused("analytics with the role User", &low_role, 403, "insufficient_permissions")?,
+        refused(
+            "analytics with the role User",
+            &low_role,
+            403,
+            "insufficient_permissions",
+        )?,
     ])
 }
 
 fn refused(what: &str, answer: &Answer, status: u16, code: &str) -> Result<String, Unexpected> {
     let error = &answer.body["error"];
-    check(answer.status == status && error["code"] == code, || format!("{what}: {} {}", answer.status, answer.body))?;
-    Ok(format!("{what}: {status} {code} ({})", short(error["message"].as_str().unwrap_or(""), 72)))
+    check(answer.status == status && error["code"] == code, || {
+        format!("{what}: {} {}", answer.status, answer.body)
+    })?;
+    Ok(format!(
+        "{what}: {status} {code} ({})",
+        short(error["message"].as_str().unwrap_or(""), 110)
+    ))
 }

@@ -32,7 +32,11 @@ struct Choice {
 impl Answer {
     pub fn read(body: Bytes) -> Result<Self, Fault> {
         let envelope = Envelope::read(&body)?;
-        let choices_at = envelope.choices.clone().filter(|at| body[at.start] == b'[').ok_or(Fault::Shape("choices"))?;
+        let choices_at = envelope
+            .choices
+            .clone()
+            .filter(|at| body[at.start] == b'[')
+            .ok_or(Fault::Shape("choices"))?;
         let mut choices = Vec::with_capacity(1);
         for element in json::elements(&body, choices_at.start)? {
             choices.push(read_choice(&body, element?.start)?);
@@ -40,13 +44,25 @@ impl Answer {
         if choices.is_empty() {
             return Err(Fault::Shape("choices"));
         }
-        let usage = envelope.usage_object(&body).map(|at| usage::read(&body, at.start)).transpose()?;
-        Ok(Self { upstream_id: envelope.id_in(&body), usage, choices, envelope, body })
+        let usage = envelope
+            .usage_object(&body)
+            .map(|at| usage::read(&body, at.start))
+            .transpose()?;
+        Ok(Self {
+            upstream_id: envelope.id_in(&body),
+            usage,
+            choices,
+            envelope,
+            body,
+        })
     }
 
     /// The first choice's message, byte for byte.
     pub fn message(&self) -> Bytes {
-        self.choices.first().and_then(|choice| choice.message.clone()).map_or_else(Bytes::new, |at| self.body.slice(at))
+        self.choices
+            .first()
+            .and_then(|choice| choice.message.clone())
+            .map_or_else(Bytes::new, |at| self.body.slice(at))
     }
 
     /// Why the first choice ended.
@@ -69,7 +85,10 @@ impl Answer {
             (Some(at), _) => edits.insert(at.start + 1, usage::cost_member(cost_pico_usd, at.len() == 2)),
             (None, Some(null)) => edits.replace(null.clone(), usage::object(used, cost_pico_usd).into()),
             (None, None) => {
-                edits.insert(self.envelope.close, format!(",\"usage\":{}", usage::object(used, cost_pico_usd)).into());
+                edits.insert(
+                    self.envelope.close,
+                    format!(",\"usage\":{}", usage::object(used, cost_pico_usd)).into(),
+                );
             }
         }
         edits.sort();
@@ -98,7 +117,11 @@ mod tests {
     use super::*;
 
     fn stamp() -> Stamp {
-        Stamp { id: "\"gen-0-X\"".into(), model: "\"gpt\"".into(), provider: "\"acme\"".into() }
+        Stamp {
+            id: "\"gen-0-X\"".into(),
+            model: "\"gpt\"".into(),
+            provider: "\"acme\"".into(),
+        }
     }
 
     #[test]
@@ -111,7 +134,15 @@ mod tests {
         });
         let answer = Answer::read(document.to_string().into()).unwrap();
         let used = answer.usage.unwrap();
-        assert_eq!(used, Usage { prompt_tokens: 7, cached_tokens: 2, completion_tokens: 3, ..Usage::default() });
+        assert_eq!(
+            used,
+            Usage {
+                prompt_tokens: 7,
+                cached_tokens: 2,
+                completion_tokens: 3,
+                ..Usage::default()
+            }
+        );
         let sent: Value = serde_json::from_slice(&answer.stamped(&stamp(), &used, Some(1_500_000)).concat()).unwrap();
         document["id"] = json!("gen-0-X");
         document["model"] = json!("gpt");
@@ -125,18 +156,36 @@ mod tests {
 
     #[test]
     fn missing_usage_is_estimated_and_says_so() {
-        for text in [r#"{"choices":[{"finish_reason":"stop"}]}"#, r#"{"choices":[{"finish_reason":"stop"}],"usage":null}"#] {
+        for text in [
+            r#"{"choices":[{"finish_reason":"stop"}]}"#,
+            r#"{"choices":[{"finish_reason":"stop"}],"usage":null}"#,
+        ] {
             let answer = Answer::read(Bytes::copy_from_slice(text.as_bytes())).unwrap();
-            let used = Usage { prompt_tokens: 5, estimated: true, ..Usage::default() };
+            let used = Usage {
+                prompt_tokens: 5,
+                estimated: true,
+                ..Usage::default()
+            };
             let sent: Value = serde_json::from_slice(&answer.stamped(&stamp(), &used, None).concat()).unwrap();
-            assert_eq!((&sent["usage"]["estimated"], &sent["usage"]["cost"]), (&json!(true), &Value::Null));
+            assert_eq!(
+                (&sent["usage"]["estimated"], &sent["usage"]["cost"]),
+                (&json!(true), &Value::Null)
+            );
             assert_eq!(sent["id"], "gen-0-X");
         }
     }
 
     #[test]
     fn what_is_no_answer_is_a_fault() {
-        for text in ["", "<html>", "{}", r#"{"choices":[]}"#, r#"{"choices":{}}"#, r#"{"choices":[1]}"#, r#"{"choices":[{}]"#] {
+        for text in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"choices":[]}"#,
+            r#"{"choices":{}}"#,
+            r#"{"choices":[1]}"#,
+            r#"{"choices":[{}]"#,
+        ] {
             assert!(Answer::read(Bytes::copy_from_slice(text.as_bytes())).is_err(), "{text}");
         }
         let reported = Answer::read(Bytes::from_static(br#"{"error":{"message":"overloaded"}}"#)).unwrap_err();

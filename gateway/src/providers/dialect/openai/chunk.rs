@@ -34,8 +34,15 @@ pub(super) struct Chunk {
 impl Chunk {
     pub(super) fn read(data: Bytes) -> Result<Self, Fault> {
         let envelope = Envelope::read(&data)?;
-        let choices_at = envelope.choices.clone().filter(|at| data[at.start] == b'[').ok_or(Fault::Shape("choices"))?;
-        let usage = envelope.usage_object(&data).map(|at| usage::read(&data, at.start)).transpose()?;
+        let choices_at = envelope
+            .choices
+            .clone()
+            .filter(|at| data[at.start] == b'[')
+            .ok_or(Fault::Shape("choices"))?;
+        let usage = envelope
+            .usage_object(&data)
+            .map(|at| usage::read(&data, at.start))
+            .transpose()?;
         let mut chunk = Self {
             envelope,
             has_choices: false,
@@ -105,7 +112,10 @@ impl Chunk {
     }
 
     pub(super) fn finish_reason(&self) -> Option<Box<str>> {
-        self.finish_reason.clone().and_then(|at| text_of(&self.data[at])).map(String::into_boxed_str)
+        self.finish_reason
+            .clone()
+            .and_then(|at| text_of(&self.data[at]))
+            .map(String::into_boxed_str)
     }
 
     pub(super) fn upstream_id(&self) -> Option<Box<str>> {
@@ -136,7 +146,10 @@ impl Chunk {
         let mut edits = Edits::with_capacity(6);
         self.envelope.stamp(stamp, &mut edits);
         if let (Some(at), false) = (&self.finish_reason, self.has_native) {
-            edits.insert(at.end, [b",\"native_finish_reason\":", &self.data[at.clone()]].concat().into());
+            edits.insert(
+                at.end,
+                [b",\"native_finish_reason\":", &self.data[at.clone()]].concat().into(),
+            );
         }
         match (usage, &self.envelope.usage) {
             (Some(object), Some(at)) => edits.replace(at.clone(), object),

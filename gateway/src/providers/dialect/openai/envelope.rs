@@ -78,7 +78,10 @@ impl Envelope {
 
     /// The provider's own id.
     pub(super) fn id_in(&self, text: &[u8]) -> Option<Box<str>> {
-        self.id.clone().and_then(|at| super::text_of(&text[at])).map(String::into_boxed_str)
+        self.id
+            .clone()
+            .and_then(|at| super::text_of(&text[at]))
+            .map(String::into_boxed_str)
     }
 
     /// The `usage` object's place, if there is one that is not null.
@@ -88,12 +91,18 @@ impl Envelope {
 
     /// Puts id, model and provider of ours in.
     pub(super) fn stamp(&self, stamp: &Stamp, edits: &mut Edits) {
-        let members =
-            [("id", &self.id, &stamp.id), ("model", &self.model, &stamp.model), ("provider", &self.provider, &stamp.provider)];
+        let members = [
+            ("id", &self.id, &stamp.id),
+            ("model", &self.model, &stamp.model),
+            ("provider", &self.provider, &stamp.provider),
+        ];
         for (name, place, text) in members {
             match place {
                 Some(at) => edits.replace(at.clone(), text.clone()),
-                None => edits.insert(self.open, [b"\"", name.as_bytes(), b"\":", &text[..], b","].concat().into()),
+                None => edits.insert(
+                    self.open,
+                    [b"\"", name.as_bytes(), b"\":", &text[..], b","].concat().into(),
+                ),
             }
         }
     }

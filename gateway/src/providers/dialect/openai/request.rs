@@ -18,10 +18,15 @@ pub enum Error {
     #[error("Missing required parameter: '{0}'.")]
     Missing(&'static str),
     #[error("Invalid type for '{field}': expected {expected}.")]
-    Type { field: &'static str, expected: &'static str },
+    Type {
+        field: &'static str,
+        expected: &'static str,
+    },
     #[error("Invalid '{0}': empty array. Expected an array with minimum length 1.")]
     Empty(&'static str),
-    #[error("Unsupported parameter: '{0}' is not supported by this version of Route-Switch. Remove it from the request.")]
+    #[error(
+        "Unsupported parameter: '{0}' is not supported by this version of Route-Switch. Remove it from the request."
+    )]
     NotBuilt(&'static str),
 }
 
@@ -36,10 +41,20 @@ impl Error {
 }
 
 /// Fields of our own, and of `OpenRouter`, whose behaviour this version does not have. `null` counts as absent and is taken out.
-const NOT_BUILT: [&str; 7] = ["provider", "models", "route", "transforms", "plugins", "variables", "session_id"];
+const NOT_BUILT: [&str; 7] = [
+    "provider",
+    "models",
+    "route",
+    "transforms",
+    "plugins",
+    "variables",
+    "session_id",
+];
 /// Members of `metadata` that are ours, not built either.
-const NOT_BUILT_METADATA: [(&str, &str); 2] =
-    [("template_id", "metadata.template_id"), ("combination_id", "metadata.combination_id")];
+const NOT_BUILT_METADATA: [(&str, &str); 2] = [
+    ("template_id", "metadata.template_id"),
+    ("combination_id", "metadata.combination_id"),
+];
 
 const INCLUDE_USAGE: &[u8] = b"\"include_usage\":true";
 
@@ -95,10 +110,16 @@ impl ChatRequest {
 
     fn read(body: Bytes, fields: Fields) -> Result<Self, Error> {
         let model_at = fields.model.ok_or(Error::Missing("model"))?;
-        let model = text_of(&body[model_at.clone()]).ok_or(Error::Type { field: "model", expected: "a string" })?;
+        let model = text_of(&body[model_at.clone()]).ok_or(Error::Type {
+            field: "model",
+            expected: "a string",
+        })?;
         let messages_at = fields.messages.ok_or(Error::Missing("messages"))?;
         if body[messages_at.start] != b'[' {
-            return Err(Error::Type { field: "messages", expected: "an array of objects" });
+            return Err(Error::Type {
+                field: "messages",
+                expected: "an array of objects",
+            });
         }
         if json::elements(&body, messages_at.start)?.next().is_none() {
             return Err(Error::Empty("messages"));
@@ -106,7 +127,12 @@ impl ChatRequest {
         let stream = match fields.stream.as_ref().map(|at| &body[at.clone()]) {
             Some(b"true") => true,
             None | Some(b"false" | b"null") => false,
-            Some(_) => return Err(Error::Type { field: "stream", expected: "a boolean" }),
+            Some(_) => {
+                return Err(Error::Type {
+                    field: "stream",
+                    expected: "a boolean",
+                });
+            }
         };
         if let Some(metadata) = fields.metadata.filter(|at| body[at.start] == b'{') {
             refuse_metadata(&body, metadata.start)?;
@@ -121,7 +147,10 @@ impl ChatRequest {
             model,
             stream,
             include_usage,
-            user: fields.user.and_then(|at| text_of(&body[at])).map(String::into_boxed_str),
+            user: fields
+                .user
+                .and_then(|at| text_of(&body[at]))
+                .map(String::into_boxed_str),
             messages_bytes: messages_at.len(),
             model_at,
             edits,
@@ -149,7 +178,11 @@ impl Fields {
                     None => open_removal = Some(member.start),
                 }
             }
-            kept_end = if open_removal.is_some() { None } else { Some(member.value.end) };
+            kept_end = if open_removal.is_some() {
+                None
+            } else {
+                Some(member.value.end)
+            };
         }
         let end = members.end().ok_or(Malformed(body.len()))?;
         json::ends(body, end)?;
@@ -209,7 +242,10 @@ fn ask_for_usage(
     edits: &mut Edits,
 ) -> Result<bool, Error> {
     let Some(at) = stream_options else {
-        edits.insert(stream_end, Bytes::from_static(b",\"stream_options\":{\"include_usage\":true}"));
+        edits.insert(
+            stream_end,
+            Bytes::from_static(b",\"stream_options\":{\"include_usage\":true}"),
+        );
         return Ok(false);
     };
     match body[at.start] {
@@ -230,7 +266,12 @@ fn ask_for_usage(
             let comma: &[u8] = if is_empty { b"" } else { b"," };
             edits.insert(at.start + 1, [INCLUDE_USAGE, comma].concat().into());
         }
-        _ => return Err(Error::Type { field: "stream_options", expected: "an object" }),
+        _ => {
+            return Err(Error::Type {
+                field: "stream_options",
+                expected: "an object",
+            });
+        }
     }
     Ok(false)
 }

@@ -73,7 +73,14 @@ pub struct Setting {
 
 impl StreamWriter {
     pub fn new(setting: Setting) -> Self {
-        let Setting { stamp, place, price, created_unix_seconds, estimated_prompt_tokens, capture } = setting;
+        let Setting {
+            stamp,
+            place,
+            price,
+            created_unix_seconds,
+            estimated_prompt_tokens,
+            capture,
+        } = setting;
         Self {
             stamp,
             place,
@@ -140,7 +147,10 @@ impl StreamWriter {
             (UsagePlace::OwnChunk, _, Some(chunk)) => chunk.write_with(&self.stamp, Some(usage), Some(&last), out),
             (UsagePlace::OwnChunk | UsagePlace::FinishChunk, _, _) => self.own_chunk("[]", &usage, &last, out),
             (UsagePlace::EmptyDelta, _, _) => {
-                let finish = self.finish_reason.as_deref().map_or(Bytes::from_static(b"null"), super::json_string);
+                let finish = self
+                    .finish_reason
+                    .as_deref()
+                    .map_or(Bytes::from_static(b"null"), super::json_string);
                 let finish = String::from_utf8_lossy(&finish);
                 let choices = format!(
                     "[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",\"content\":\"\"}},\"finish_reason\":{finish},\
@@ -207,7 +217,13 @@ impl StreamWriter {
         let Stamp { id, model, provider } = &self.stamp;
         out.put_slice(b"data: {\"id\":");
         out.put_slice(id);
-        out.put_slice(format!(",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":", self.created_unix_seconds).as_bytes());
+        out.put_slice(
+            format!(
+                ",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":",
+                self.created_unix_seconds
+            )
+            .as_bytes(),
+        );
         out.put_slice(model);
         out.put_slice(b",\"provider\":");
         out.put_slice(provider);
@@ -221,11 +237,15 @@ impl StreamWriter {
 pub fn failure(id: &[u8], created_unix_seconds: i64, model: &[u8], error: &[u8], out: &mut BytesMut) {
     out.put_slice(b"data: {\"id\":");
     out.put_slice(id);
-    out.put_slice(format!(",\"object\":\"chat.completion.chunk\",\"created\":{created_unix_seconds},\"model\":").as_bytes());
+    out.put_slice(
+        format!(",\"object\":\"chat.completion.chunk\",\"created\":{created_unix_seconds},\"model\":").as_bytes(),
+    );
     out.put_slice(model);
     out.put_slice(b",\"error\":");
     out.put_slice(error);
-    out.put_slice(b",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\ndata: [DONE]\n\n");
+    out.put_slice(
+        b",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\ndata: [DONE]\n\n",
+    );
 }
 
 #[cfg(test)]

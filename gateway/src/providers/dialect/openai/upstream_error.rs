@@ -44,7 +44,10 @@ mod tests {
         let object = UpstreamError::read(br#"{"error":{"message":"no","type":"t","param":"messages","code":429}}"#);
         assert_eq!((object.message.as_str(), object.code.as_deref()), ("no", Some("429")));
         assert_eq!(UpstreamError::read(br#"{"error":"down"}"#).message, "down");
-        assert_eq!(UpstreamError::read(br#"{"message":"vllm says no"}"#).message, "vllm says no");
+        assert_eq!(
+            UpstreamError::read(br#"{"message":"vllm says no"}"#).message,
+            "vllm says no"
+        );
         assert_eq!(UpstreamError::read(b"<html>").message, "the provider gave no reason");
     }
 }

@@ -44,7 +44,10 @@ fn detail(text: &[u8], start: usize, name: &[u8]) -> Result<u64, Malformed> {
 
 /// A token count; what is none counts as 0.
 fn number(raw: &[u8]) -> u64 {
-    std::str::from_utf8(raw).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    std::str::from_utf8(raw)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 /// What goes into the provider's `usage` object, behind its opening brace.
@@ -55,7 +58,13 @@ pub(super) fn cost_member(cost_pico_usd: Option<i64>, is_empty: bool) -> Bytes {
 
 /// A `usage` object of our own.
 pub(super) fn object(usage: &Usage, cost_pico_usd: Option<i64>) -> String {
-    let Usage { prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated } = *usage;
+    let Usage {
+        prompt_tokens,
+        cached_tokens,
+        completion_tokens,
+        reasoning_tokens,
+        estimated,
+    } = *usage;
     let cost = cost_pico_usd.map_or_else(|| "null".to_owned(), price::usd);
     let total = prompt_tokens + completion_tokens;
     format!(

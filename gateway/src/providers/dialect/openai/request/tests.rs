@@ -22,17 +22,42 @@ fn only_the_model_of_a_plain_request_changes() {
 fn a_stream_always_asks_for_usage() {
     for (options, expected, asked) in [
         ("", r#""stream":true,"stream_options":{"include_usage":true}"#, false),
-        (r#","stream_options":null"#, r#""stream":true,"stream_options":{"include_usage":true}"#, false),
-        (r#","stream_options":{}"#, r#""stream":true,"stream_options":{"include_usage":true}"#, false),
-        (r#","stream_options":{"x":1}"#, r#""stream":true,"stream_options":{"include_usage":true,"x":1}"#, false),
-        (r#","stream_options":{"include_usage":false}"#, r#""stream":true,"stream_options":{"include_usage":true}"#, false),
-        (r#","stream_options":{"include_usage":true}"#, r#""stream":true,"stream_options":{"include_usage":true}"#, true),
+        (
+            r#","stream_options":null"#,
+            r#""stream":true,"stream_options":{"include_usage":true}"#,
+            false,
+        ),
+        (
+            r#","stream_options":{}"#,
+            r#""stream":true,"stream_options":{"include_usage":true}"#,
+            false,
+        ),
+        (
+            r#","stream_options":{"x":1}"#,
+            r#""stream":true,"stream_options":{"include_usage":true,"x":1}"#,
+            false,
+        ),
+        (
+            r#","stream_options":{"include_usage":false}"#,
+            r#""stream":true,"stream_options":{"include_usage":true}"#,
+            false,
+        ),
+        (
+            r#","stream_options":{"include_usage":true}"#,
+            r#""stream":true,"stream_options":{"include_usage":true}"#,
+            true,
+        ),
     ] {
         let body = format!(r#"{{"model":"m","messages":[1],"stream":true{options}}}"#);
         assert_eq!(sent(&body), format!(r#"{{"model":"gpt","messages":[1],{expected}}}"#));
         assert_eq!(scan(&body).unwrap().include_usage, asked);
     }
-    assert_eq!(sent(r#"{"stream":true,"messages":[1],"model":"m"}"#).matches("include_usage").count(), 1);
+    assert_eq!(
+        sent(r#"{"stream":true,"messages":[1],"model":"m"}"#)
+            .matches("include_usage")
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -55,7 +80,10 @@ fn what_is_not_built_is_a_400_that_names_it() {
         let body = format!(r#"{{"model":"m","messages":[1],"{field}":{{"a":1}}}}"#);
         assert_eq!(scan(&body).unwrap_err(), Error::NotBuilt(field));
     }
-    assert_eq!(scan(r#"{"model":"m","messages":[1],"prompt":{"id":"x"}}"#).unwrap_err(), Error::NotBuilt("prompt"));
+    assert_eq!(
+        scan(r#"{"model":"m","messages":[1],"prompt":{"id":"x"}}"#).unwrap_err(),
+        Error::NotBuilt("prompt")
+    );
     let metadata = r#"{"model":"m","messages":[1],"metadata":{"template_id":"x"}}"#;
     assert_eq!(scan(metadata).unwrap_err().field(), Some("metadata.template_id"));
     assert!(scan(r#"{"model":"m","messages":[1],"prompt":"text","metadata":{"a":"b"}}"#).is_ok());
@@ -70,7 +98,10 @@ fn faults_name_the_field() {
         (r#"{"model":"m","messages":"hi"}"#, Some("messages")),
         (r#"{"model":"m","messages":[]}"#, Some("messages")),
         (r#"{"model":"m","messages":[1],"stream":"yes"}"#, Some("stream")),
-        (r#"{"model":"m","messages":[1],"stream":true,"stream_options":3}"#, Some("stream_options")),
+        (
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":3}"#,
+            Some("stream_options"),
+        ),
         (r#"{"model":"m","messages":[1]} x"#, None),
         ("[]", None),
         ("", None),
