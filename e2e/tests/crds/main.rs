@@ -72,13 +72,21 @@ fn install() -> anyhow::Result<()> {
         "-f",
         "deploy/crds",
     ])?)?;
-    // Discovery, and with it what kubectl knows of the kinds, follows a moment later.
+    // Discovery and the published schemas, and with them what kubectl knows of the kinds, follow a moment later.
+    let questions: [&[&str]; 4] = [
+        &["get", "providers,routes,prompttemplates"],
+        &["explain", "provider.spec"],
+        &["explain", "route.spec"],
+        &["explain", "prompttemplate.spec"],
+    ];
     let deadline = std::time::Instant::now() + e2e::wait::PATIENCE;
-    while !run(&["get", "providers,routes,prompttemplates"])?.status.success() {
-        ensure!(
-            std::time::Instant::now() < deadline,
-            "the API server does not serve the kinds"
-        );
+    for question in questions {
+        while !run(question)?.status.success() {
+            ensure!(
+                std::time::Instant::now() < deadline,
+                "the API server does not serve the kinds: kubectl {question:?}"
+            );
+        }
     }
     Ok(())
 }
