@@ -124,6 +124,26 @@ pub struct Deltas {
     pub tool_calls: Vec<Box<[u8]>>,
 }
 
+/// Longest text that is worth copying out of the buffer that it was read into.
+const COPIED_BYTES: usize = 16 * 1024;
+
+impl Content {
+    /// Lets go of the connections' read buffers: a short body that waits here as a slice of one would keep all of it, and the
+    /// connection would need a fresh one for each request.
+    pub fn detach(&mut self) {
+        detach(&mut self.request);
+        if let Answer::Message(message) = &mut self.answer {
+            detach(message);
+        }
+    }
+}
+
+fn detach(bytes: &mut Bytes) {
+    if bytes.len() <= COPIED_BYTES {
+        *bytes = Bytes::copy_from_slice(bytes);
+    }
+}
+
 impl Outcome {
     /// The name in stores, metrics and answers.
     pub fn as_str(self) -> &'static str {

@@ -268,6 +268,9 @@ impl Exchange {
         record.latency_micros = micros(latency);
         record.overhead_micros = micros(latency.saturating_sub(self.waited));
         record.cost_pico_usd = total_cost(&record.attempts);
+        if let Some(content) = &mut record.content {
+            content.detach();
+        }
         self.ledger.metrics.observe(self.route.as_ref(), &record);
         for attempt in &record.attempts {
             if let Some(route) = &record.route {
