@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{authenticate::authorize, router::Worker, server::Connection};
 use crate::{
-    app::App,
+    app::{App, ConfigFault},
     config::resolved::{Caller, Config},
 };
 
@@ -22,14 +22,16 @@ pub(super) async fn status(State(worker): State<Arc<Worker>>, request: Request<B
     let app = &worker.app;
     let config = app.config.load_full();
     let remote = Connection::in_extensions(request.extensions()).remote.ip();
-    let mut status = in_the_open(app, &config);
+    // Read once, so that count and list agree.
+    let faults = app.faults.load_full();
+    let mut status = in_the_open(app, &config, faults.len());
     if let Ok(caller) = authorize(&config, request.headers(), remote, Role::Viewer) {
-        for_viewers(&mut status, app, &config, &caller);
+        for_viewers(&mut status, &faults, &config, &caller);
     }
     Json(status).into_response()
 }
 
-fn in_the_open(app: &App, config: &Config) -> Value {
+fn in_the_open(app: &App, config: &Config, faults: usize) -> Value {
     let queue = &app.queue;
     let health = queue.health();
     let dropped = queue.dropped();
@@ -45,7 +47,7 @@ fn in_the_open(app: &App, config: &Config) -> Value {
             "routes": config.snapshot.routes.len(),
             "prompts": config.snapshot.prompts.len(),
             "keys": config.snapshot.keys.len(),
-            "faults": app.faults.load().len(),
+            "faults": faults,
         },
         "capture": {
             "examples": health.examples,
@@ -59,7 +61,7 @@ fn in_the_open(app: &App, config: &Config) -> Value {
 }
 
 /// Adds what a Viewer of its namespace, or of all, may see.
-fn for_viewers(status: &mut Value, app: &App, config: &Config, caller: &Caller) {
+fn for_viewers(status: &mut Value, faults: &[ConfigFault], config: &Config, caller: &Caller) {
     let namespace = caller.confined_to();
     let routes = config.all_routes();
     let visible = routes
@@ -94,7 +96,6 @@ fn for_viewers(status: &mut Value, app: &App, config: &Config, caller: &Caller) 
             .is_some_and(|(_, name)| name.starts_with(&format!("{own}/"))),
         (Some(_), None) => false,
     };
-    let faults = app.faults.load();
     status["faults"] = json!(
         faults
             .iter()
