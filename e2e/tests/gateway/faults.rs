@@ -100,7 +100,9 @@ impl Fault {
     fn routes(&self) -> [Value; 2] {
         let provider = if self.name == "gone" { "gone" } else { "secured" };
         let bad = target("bad", provider, self.model, 1);
-        let timeouts = json!({ "connect": "2s", "firstToken": "1500ms", "idle": "1500ms" });
+        // Those that are not about time have enough of it, on a busy machine too.
+        let wait = if self.outcome == "timeout" { "1500ms" } else { "30s" };
+        let timeouts = json!({ "connect": "2s", "firstToken": wait, "idle": wait });
         let both = json!({ "targets": [bad, target("good", "sim", "sim-fast", 0)], "timeouts": timeouts });
         let alone = json!({ "targets": [bad], "timeouts": timeouts });
         [route(&self.route("two"), both), route(&self.route("one"), alone)]

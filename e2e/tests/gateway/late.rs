@@ -71,7 +71,7 @@ async fn a_client_that_waits_for_long_gets_keep_alive_comments() -> anyhow::Resu
     let timeouts = json!({ "commitAfter": "100ms", "firstToken": "60s" });
     let slow = route(
         "slow",
-        json!({ "targets": [target("only", "sim", "sim-latency-16000-words-3", 1)], "timeouts": timeouts }),
+        json!({ "targets": [target("only", "sim", "sim-latency-18000-words-3", 1)], "timeouts": timeouts }),
     );
     let (_stage, gateway) = Stage::playing(&[slow]).await?;
     let mut stream = gateway.client.open(CHAT, ask_stream("slow").to_string()).await?;
