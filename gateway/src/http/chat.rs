@@ -103,7 +103,8 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
     };
     chat.exchange.routed(&route, &request.body);
     if request.stream {
-        chat.stream(route, request).await
+        // In a box of its own, so that the future of a request that is not streamed stays small.
+        Box::pin(chat.stream(route, request)).await
     } else {
         chat.whole(&route, &request).await
     }

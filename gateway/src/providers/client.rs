@@ -3,7 +3,6 @@
 //! **Invariant**: no connection is made to a link-local address (a cloud's metadata service), whatever a name resolves to.
 
 use std::{
-    collections::HashMap,
     future::Future,
     net::{IpAddr, SocketAddr},
     pin::Pin,
@@ -40,7 +39,8 @@ pub type Client = legacy::Client<Connector, Pieces>;
 pub struct Clients {
     tls: rustls::ClientConfig,
     /// One for each connect timeout in use: the pool's connector knows no other way to be told.
-    by_connect_timeout: Mutex<HashMap<Duration, Client>>,
+    /// They are few.
+    by_connect_timeout: Mutex<Vec<(Duration, Client)>>,
 }
 
 /// Reads the system's certificates; done once, for all workers.
@@ -63,7 +63,12 @@ impl Clients {
     /// The client whose connections must stand within `timeout`.
     pub fn with_connect_timeout(&self, timeout: Duration) -> Client {
         let mut clients = self.by_connect_timeout.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.entry(timeout).or_insert_with(|| self.build(timeout)).clone()
+        if let Some((_, client)) = clients.iter().find(|(known, _)| *known == timeout) {
+            return client.clone();
+        }
+        let client = self.build(timeout);
+        clients.push((timeout, client.clone()));
+        client
     }
 
     fn build(&self, timeout: Duration) -> Client {

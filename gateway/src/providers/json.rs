@@ -9,6 +9,8 @@ use memchr::memchr2;
 
 /// Deeper nesting than this is refused.
 const MAX_DEPTH: u32 = 128;
+/// Strings that are looked through byte by byte.
+const SHORT_BYTES: usize = 24;
 
 /// The text is not JSON; the offset says where that showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -227,6 +229,14 @@ fn string(text: &[u8], at: usize) -> Result<usize, Malformed> {
         return Err(Malformed(at));
     }
     let mut at = at + 1;
+    // Most strings are short: calling the vectorized search costs more than looking at their bytes.
+    for byte in text.get(at..).unwrap_or_default().iter().take(SHORT_BYTES) {
+        match byte {
+            b'"' => return Ok(at + 1),
+            b'\\' => break,
+            _ => at += 1,
+        }
+    }
     loop {
         match text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
             Some(found) if text[at + found] == b'"' => return Ok(at + found + 1),

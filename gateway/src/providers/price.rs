@@ -44,15 +44,44 @@ impl Price {
 
 /// Pico-USD as a JSON number in USD, exact.
 pub fn usd(pico_usd: i64) -> String {
-    let sign = if pico_usd < 0 { "-" } else { "" };
+    let mut out = Vec::with_capacity(24);
+    write_usd(pico_usd, &mut out);
+    String::from_utf8(out).expect("digits are UTF-8")
+}
+
+/// Appends what [`usd`] gives.
+pub fn write_usd(pico_usd: i64, out: &mut Vec<u8>) {
+    const PLACES: usize = 12;
     let magnitude = pico_usd.unsigned_abs();
-    let whole = magnitude / 1_000_000_000_000;
-    let fraction = magnitude % 1_000_000_000_000;
-    if fraction == 0 {
-        return format!("{sign}{whole}");
+    if pico_usd < 0 {
+        out.push(b'-');
     }
-    let digits = format!("{fraction:012}");
-    format!("{sign}{whole}.{}", digits.trim_end_matches('0'))
+    let whole = magnitude / 1_000_000_000_000;
+    if whole < 10 {
+        out.push(digit(whole));
+    } else {
+        out.extend_from_slice(whole.to_string().as_bytes());
+    }
+    let mut rest = magnitude % 1_000_000_000_000;
+    if rest == 0 {
+        return;
+    }
+    let mut digits = [0; PLACES];
+    for place in digits.iter_mut().rev() {
+        *place = digit(rest % 10);
+        rest /= 10;
+    }
+    let length = digits
+        .iter()
+        .rposition(|digit| *digit != b'0')
+        .map_or(0, |last| last + 1);
+    out.push(b'.');
+    out.extend_from_slice(&digits[..length]);
+}
+
+/// The last decimal digit.
+fn digit(number: u64) -> u8 {
+    b"0123456789"[(number % 10) as usize]
 }
 
 #[cfg(test)]
@@ -93,6 +122,7 @@ mod tests {
             (1, "0.000000000001"),
             (1_500_000_000_000, "1.5"),
             (-20_000_000, "-0.00002"),
+            (12_000_000_000_001, "12.000000000001"),
         ] {
             assert_eq!(usd(pico), text);
         }

@@ -52,8 +52,16 @@ fn number(raw: &[u8]) -> u64 {
 
 /// What goes into the provider's `usage` object, behind its opening brace.
 pub(super) fn cost_member(cost_pico_usd: Option<i64>, is_empty: bool) -> Bytes {
-    let cost = cost_pico_usd.map_or_else(|| "null".to_owned(), price::usd);
-    format!("\"cost\":{cost}{}", if is_empty { "" } else { "," }).into()
+    let mut member = Vec::with_capacity(40);
+    member.extend_from_slice(b"\"cost\":");
+    match cost_pico_usd {
+        Some(cost) => price::write_usd(cost, &mut member),
+        None => member.extend_from_slice(b"null"),
+    }
+    if !is_empty {
+        member.push(b',');
+    }
+    member.into()
 }
 
 /// A `usage` object of our own.
