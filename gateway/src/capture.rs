@@ -145,8 +145,7 @@ impl Queue {
     }
 
     /// Takes one request's record. Never waits; what finds no room is dropped and counted, content before figures.
-    pub fn record(&self, record: impl Into<Box<Record>>) {
-        let mut record = record.into();
+    pub fn record(&self, mut record: Record) {
         let mut bytes = record.retained_bytes();
         let mut fits = self.room.take(bytes);
         let mut content_dropped = false;

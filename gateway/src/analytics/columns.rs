@@ -56,7 +56,7 @@ pub(super) fn attempts(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
         .flat_map(|entry| {
             (1..)
                 .zip(&entry.record.attempts)
-                .map(|(position, attempt)| (position, &*entry.record, attempt))
+                .map(|(position, attempt)| (position, &entry.record, attempt))
         })
         .collect();
     let mut columns = Columns::of(&rows, names);

@@ -11,7 +11,7 @@ pub(super) const BATCH_RECORDS: usize = 4096;
 /// A record, and whether its content had to be left out.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub record: Box<Record>,
+    pub record: Record,
     /// The Route captures content, but the queue had no room for it.
     pub content_dropped: bool,
 }

@@ -236,7 +236,7 @@ mod tests {
         let mut batch = Batch::new(&Room::new(1 << 20), Vec::new());
         batch.push(
             Entry {
-                record: Traffic::new(1).record().into(),
+                record: Traffic::new(1).record(),
                 content_dropped: false,
             },
             bytes,

@@ -45,7 +45,7 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
     Router::new()
         .route(
             &path("/chat/completions"),
-            post(move |State(worker): Worked, request: Request<Body>| chat::chat(worker, contract, request)),
+            post(move |State(worker): Worked, request: Request<Body>| Box::pin(chat::chat(worker, contract, request))),
         )
         .route(
             &path("/models"),

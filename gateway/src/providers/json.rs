@@ -110,9 +110,20 @@ impl<'a> Iterator for Members<'a> {
 
 impl<'a> Members<'a> {
     fn step(&mut self) -> Result<Option<Member<'a>>, Malformed> {
+        let Some(head) = self.head()? else { return Ok(None) };
+        self.at = value(self.text, head.value.start)?;
+        Ok(Some(Member {
+            value: head.value.start..self.at,
+            ..head
+        }))
+    }
+
+    /// The next key; the range of its value is empty and stands where the value begins. At the end, `at` is behind the object.
+    fn head(&mut self) -> Result<Option<Member<'a>>, Malformed> {
         let mut at = blanks(self.text, self.at);
         match self.text.get(at) {
             Some(b'}') => {
+                self.at = at + 1;
                 self.end = Some(at + 1);
                 return Ok(None);
             }
@@ -128,12 +139,10 @@ impl<'a> Members<'a> {
             return Err(Malformed(at));
         }
         let value_start = blanks(self.text, at + 1);
-        let value_end = value(self.text, value_start)?;
-        self.at = value_end;
         Ok(Some(Member {
             key: &self.text[start + 1..key_end - 1],
             start,
-            value: value_start..value_end,
+            value: value_start..value_start,
         }))
     }
 }
@@ -153,18 +162,57 @@ impl Iterator for Elements<'_> {
 
 impl Elements<'_> {
     fn step(&mut self) -> Result<Option<Range<usize>>, Malformed> {
+        let Some(at) = self.head()? else { return Ok(None) };
+        self.at = value(self.text, at)?;
+        Ok(Some(at..self.at))
+    }
+
+    /// Where the next element begins. At the end, `at` is behind the array.
+    fn head(&mut self) -> Result<Option<usize>, Malformed> {
         let mut at = blanks(self.text, self.at);
         match self.text.get(at) {
-            Some(b']') => return Ok(None),
+            Some(b']') => {
+                self.at = at + 1;
+                return Ok(None);
+            }
             Some(b',') if !self.first => at = blanks(self.text, at + 1),
             Some(_) if self.first => {}
             _ => return Err(Malformed(at)),
         }
         self.first = false;
-        let end = value(self.text, at)?;
-        self.at = end;
-        Ok(Some(at..end))
+        Ok(Some(at))
     }
+}
+
+/// Visits the members of the object at `start`. `visit` gets each key, as written, and where its value begins; it gives where the
+/// value ends if it has read it, so that nothing is read twice. Returns the offset behind the object.
+pub fn visit_members<E: From<Malformed>>(
+    text: &[u8],
+    start: usize,
+    mut visit: impl FnMut(&[u8], usize) -> Result<Option<usize>, E>,
+) -> Result<usize, E> {
+    let mut members = members(text, start)?;
+    while let Some(member) = members.head()? {
+        members.at = match visit(member.key, member.value.start)? {
+            Some(end) => end,
+            None => value(text, member.value.start)?,
+        };
+    }
+    Ok(members.at)
+}
+
+/// Visits the elements of the array at `start`; `visit` gets where each begins and gives where it ends. Returns the offset behind
+/// the array.
+pub fn visit_elements<E: From<Malformed>>(
+    text: &[u8],
+    start: usize,
+    mut visit: impl FnMut(usize) -> Result<usize, E>,
+) -> Result<usize, E> {
+    let mut elements = elements(text, start)?;
+    while let Some(at) = elements.head()? {
+        elements.at = visit(at)?;
+    }
+    Ok(elements.at)
 }
 
 /// Skips the value at `at`; returns the offset behind it.

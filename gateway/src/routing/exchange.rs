@@ -280,7 +280,7 @@ impl Exchange {
                     .inc();
             }
         }
-        self.ledger.queue.record(record);
+        self.ledger.queue.record(*record);
     }
 
     fn record(&mut self) -> &mut Record {

@@ -127,7 +127,7 @@ fn entries_that_an_earlier_try_stored_are_not_stored_again() {
     let entries: Vec<Entry> = records
         .into_iter()
         .map(|record| Entry {
-            record: record.into(),
+            record,
             content_dropped: false,
         })
         .collect();

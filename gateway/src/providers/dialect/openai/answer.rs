@@ -5,7 +5,10 @@ use std::ops::Range;
 use bytes::Bytes;
 
 pub use super::envelope::{Fault, Stamp};
-use super::{envelope::Envelope, text_of, usage};
+use super::{
+    envelope::{Envelope, Part},
+    text_of, usage,
+};
 use crate::{
     capture::record::Usage,
     providers::{json, splice::Edits},
@@ -31,23 +34,23 @@ struct Choice {
 
 impl Answer {
     pub fn read(body: Bytes) -> Result<Self, Fault> {
-        let envelope = Envelope::read(&body)?;
-        let choices_at = envelope
-            .choices
-            .clone()
-            .filter(|at| body[at.start] == b'[')
-            .ok_or(Fault::Shape("choices"))?;
         let mut choices = Vec::with_capacity(1);
-        for element in json::elements(&body, choices_at.start)? {
-            choices.push(read_choice(&body, element?.start)?);
-        }
+        let mut usage = None;
+        let envelope = Envelope::read(&body, |part, at| match part {
+            Part::Choices => json::visit_elements(&body, at, |at| {
+                let (choice, end) = read_choice(&body, at)?;
+                choices.push(choice);
+                Ok(end)
+            }),
+            Part::Usage => {
+                let (read, end) = usage::read(&body, at)?;
+                usage = Some(read);
+                Ok(end)
+            }
+        })?;
         if choices.is_empty() {
             return Err(Fault::Shape("choices"));
         }
-        let usage = envelope
-            .usage_object(&body)
-            .map(|at| usage::read(&body, at.start))
-            .transpose()?;
         Ok(Self {
             upstream_id: envelope.id_in(&body),
             usage,
@@ -96,18 +99,24 @@ impl Answer {
     }
 }
 
-fn read_choice(body: &[u8], start: usize) -> Result<Choice, Fault> {
+/// The choice at `start`, and where it ends.
+fn read_choice(body: &[u8], start: usize) -> Result<(Choice, usize), Fault> {
     let mut choice = Choice::default();
-    for member in json::members(body, start)? {
-        let member = member?;
-        match member.key {
-            b"message" => choice.message = Some(member.value),
-            b"finish_reason" => choice.finish_reason = Some(member.value),
-            b"native_finish_reason" => choice.has_native = true,
-            _ => {}
-        }
-    }
-    Ok(choice)
+    let end = json::visit_members(body, start, |key, at| {
+        let slot = match key {
+            b"message" => &mut choice.message,
+            b"finish_reason" => &mut choice.finish_reason,
+            b"native_finish_reason" => {
+                choice.has_native = true;
+                return Ok(None);
+            }
+            _ => return Ok::<_, Fault>(None),
+        };
+        let end = json::value(body, at)?;
+        *slot = Some(at..end);
+        Ok(Some(end))
+    })?;
+    Ok((choice, end))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    envelope::{Envelope, Fault, Stamp},
+    envelope::{Envelope, Fault, Part, Stamp},
     text_of, usage,
 };
 use crate::{
@@ -33,74 +33,35 @@ pub(super) struct Chunk {
 
 impl Chunk {
     pub(super) fn read(data: Bytes) -> Result<Self, Fault> {
-        let envelope = Envelope::read(&data)?;
-        let choices_at = envelope
-            .choices
-            .clone()
-            .filter(|at| data[at.start] == b'[')
-            .ok_or(Fault::Shape("choices"))?;
-        let usage = envelope
-            .usage_object(&data)
-            .map(|at| usage::read(&data, at.start))
-            .transpose()?;
-        let mut chunk = Self {
-            envelope,
-            has_choices: false,
-            begins: false,
-            finish_reason: None,
-            has_native: false,
-            content: None,
-            tool_calls: None,
-            usage,
+        let mut found = Found::default();
+        let mut usage = None;
+        let envelope = Envelope::read(&data, |part, at| match part {
+            Part::Choices => json::visit_elements(&data, at, |at| found.read_choice(&data, at)),
+            Part::Usage => {
+                let (read, end) = usage::read(&data, at)?;
+                usage = Some(read);
+                Ok(end)
+            }
+        })?;
+        let Found {
+            has_choices,
+            begins,
+            finish_reason,
+            has_native,
+            content,
+            tool_calls,
+        } = found;
+        Ok(Self {
             data,
-        };
-        let data = chunk.data.clone();
-        for element in json::elements(&data, choices_at.start)? {
-            chunk.has_choices = true;
-            chunk.read_choice(&data, element?.start)?;
-        }
-        Ok(chunk)
-    }
-
-    fn read_choice(&mut self, data: &[u8], start: usize) -> Result<(), Fault> {
-        let mut delta = None;
-        let mut is_first = true;
-        for member in json::members(data, start)? {
-            let member = member?;
-            match member.key {
-                b"index" => is_first = &data[member.value] == b"0",
-                b"delta" if data[member.value.start] == b'{' => delta = Some(member.value.start),
-                b"finish_reason" if data[member.value.start] == b'"' => {
-                    self.finish_reason = Some(member.value);
-                    self.begins = true;
-                }
-                b"native_finish_reason" => self.has_native = true,
-                _ => {}
-            }
-        }
-        match delta {
-            Some(start) => self.read_delta(data, start, is_first),
-            None => Ok(()),
-        }
-    }
-
-    fn read_delta(&mut self, data: &[u8], start: usize, is_first: bool) -> Result<(), Fault> {
-        for member in json::members(data, start)? {
-            let member = member?;
-            let is_blank = matches!(&data[member.value.clone()], b"null" | b"\"\"" | b"[]" | b"{}");
-            if is_blank || member.key == b"role" {
-                continue;
-            }
-            self.begins = true;
-            match member.key {
-                b"content" if is_first && data[member.value.start] == b'"' => {
-                    self.content = Some(member.value.start + 1..member.value.end - 1);
-                }
-                b"tool_calls" if is_first => self.tool_calls = Some(member.value),
-                _ => {}
-            }
-        }
-        Ok(())
+            envelope,
+            has_choices,
+            begins,
+            finish_reason,
+            has_native,
+            content,
+            tool_calls,
+            usage,
+        })
     }
 
     pub(super) fn is_usage_only(&self) -> bool {
@@ -166,5 +127,78 @@ impl Chunk {
         out.put_slice(b"data: ");
         edits.write(&self.data, out);
         out.put_slice(b"\n\n");
+    }
+}
+
+/// What the choices hold.
+#[derive(Default)]
+struct Found {
+    has_choices: bool,
+    begins: bool,
+    finish_reason: Option<Range<usize>>,
+    has_native: bool,
+    content: Option<Range<usize>>,
+    tool_calls: Option<Range<usize>>,
+}
+
+/// What a delta holds.
+#[derive(Default)]
+struct Delta {
+    begins: bool,
+    content: Option<Range<usize>>,
+    tool_calls: Option<Range<usize>>,
+}
+
+impl Found {
+    /// Reads the choice at `start`; gives where it ends.
+    fn read_choice(&mut self, data: &[u8], start: usize) -> Result<usize, Fault> {
+        self.has_choices = true;
+        let mut delta = Delta::default();
+        let mut is_first = true;
+        let end = json::visit_members(data, start, |key, at| {
+            if key == b"delta" && data.get(at) == Some(&b'{') {
+                let (read, end) = Delta::read(data, at)?;
+                delta = read;
+                return Ok::<_, Fault>(Some(end));
+            }
+            let end = json::value(data, at)?;
+            match key {
+                b"index" => is_first = &data[at..end] == b"0",
+                b"finish_reason" if data[at] == b'"' => {
+                    self.finish_reason = Some(at..end);
+                    self.begins = true;
+                }
+                b"native_finish_reason" => self.has_native = true,
+                _ => {}
+            }
+            Ok(Some(end))
+        })?;
+        self.begins |= delta.begins;
+        if is_first {
+            self.content = delta.content;
+            self.tool_calls = delta.tool_calls;
+        }
+        Ok(end)
+    }
+}
+
+impl Delta {
+    /// Reads the delta at `start`; gives where it ends as well.
+    fn read(data: &[u8], start: usize) -> Result<(Self, usize), Fault> {
+        let mut delta = Self::default();
+        let end = json::visit_members(data, start, |key, at| {
+            let end = json::value(data, at)?;
+            let is_blank = matches!(&data[at..end], b"null" | b"\"\"" | b"[]" | b"{}");
+            if !is_blank && key != b"role" {
+                delta.begins = true;
+                match key {
+                    b"content" if data[at] == b'"' => delta.content = Some(at + 1..end - 1),
+                    b"tool_calls" => delta.tool_calls = Some(at..end),
+                    _ => {}
+                }
+            }
+            Ok::<_, Fault>(Some(end))
+        })?;
+        Ok((delta, end))
     }
 }

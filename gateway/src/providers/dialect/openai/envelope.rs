@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::upstream_error::UpstreamError;
 use crate::providers::{
-    json::{self, Malformed, Member},
+    json::{self, Malformed},
     splice::Edits,
 };
 
@@ -32,6 +32,13 @@ pub struct Stamp {
     pub provider: Bytes,
 }
 
+/// A member that answers and chunks read each in their own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Choices,
+    Usage,
+}
+
 /// Where the common members of an object stand.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Envelope {
@@ -47,33 +54,42 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    pub(super) fn read(text: &[u8]) -> Result<Self, Fault> {
+    /// Reads the object. `choices`, where it is an array, and `usage`, where it is an object, are read by `part`, which gets where
+    /// they begin and gives where they end.
+    pub(super) fn read(text: &[u8], mut part: impl FnMut(Part, usize) -> Result<usize, Fault>) -> Result<Self, Fault> {
         let mut envelope = Self::default();
-        let mut members = json::members(text, 0)?;
-        for member in members.by_ref() {
-            envelope.note(member?);
-        }
-        let end = members.end().ok_or(Malformed(text.len()))?;
+        let end = json::visit_members(text, 0, |key, at| {
+            let (slot, end) = match (key, text.get(at)) {
+                (b"choices", Some(b'[')) => (&mut envelope.choices, part(Part::Choices, at)?),
+                (b"usage", Some(b'{')) => (&mut envelope.usage, part(Part::Usage, at)?),
+                (key, _) => match envelope.slot(key) {
+                    Some(slot) => (slot, json::value(text, at)?),
+                    None => return Ok::<_, Fault>(None),
+                },
+            };
+            *slot = Some(at..end);
+            Ok(Some(end))
+        })?;
         json::ends(text, end)?;
         envelope.open = 1 + text.iter().position(|byte| *byte == b'{').unwrap_or(0);
         envelope.close = end - 1;
         match envelope.error.take() {
             Some(at) if text[at.start] != b'n' => Err(Fault::Reported(UpstreamError::read(text))),
+            _ if envelope.choices.as_ref().is_none_or(|at| text[at.start] != b'[') => Err(Fault::Shape("choices")),
             _ => Ok(envelope),
         }
     }
 
-    fn note(&mut self, member: Member<'_>) {
-        let slot = match member.key {
+    fn slot(&mut self, key: &[u8]) -> Option<&mut Option<Range<usize>>> {
+        Some(match key {
             b"id" => &mut self.id,
             b"model" => &mut self.model,
             b"provider" => &mut self.provider,
             b"usage" => &mut self.usage,
             b"choices" => &mut self.choices,
             b"error" => &mut self.error,
-            _ => return,
-        };
-        *slot = Some(member.value);
+            _ => return None,
+        })
     }
 
     /// The provider's own id.

@@ -10,36 +10,38 @@ use crate::{
     },
 };
 
-/// Reads the `usage` object that begins at `start`.
-pub(super) fn read(text: &[u8], start: usize) -> Result<Usage, Malformed> {
+/// Reads the `usage` object that begins at `start`; gives where it ends as well.
+pub(super) fn read(text: &[u8], start: usize) -> Result<(Usage, usize), Malformed> {
     let mut usage = Usage::default();
-    for member in json::members(text, start)? {
-        let member = member?;
-        let value = &text[member.value.clone()];
-        match member.key {
-            b"prompt_tokens" => usage.prompt_tokens = number(value),
-            b"completion_tokens" => usage.completion_tokens = number(value),
-            b"prompt_tokens_details" if value.first() == Some(&b'{') => {
-                usage.cached_tokens = detail(text, member.value.start, b"cached_tokens")?;
+    let end = json::visit_members(text, start, |key, at| {
+        match (key, text.get(at)) {
+            (b"prompt_tokens_details", Some(b'{')) => {
+                return detail(text, at, b"cached_tokens", &mut usage.cached_tokens).map(Some);
             }
-            b"completion_tokens_details" if value.first() == Some(&b'{') => {
-                usage.reasoning_tokens = detail(text, member.value.start, b"reasoning_tokens")?;
+            (b"completion_tokens_details", Some(b'{')) => {
+                return detail(text, at, b"reasoning_tokens", &mut usage.reasoning_tokens).map(Some);
             }
             _ => {}
         }
-    }
-    Ok(usage)
+        let end = json::value(text, at)?;
+        match key {
+            b"prompt_tokens" => usage.prompt_tokens = number(&text[at..end]),
+            b"completion_tokens" => usage.completion_tokens = number(&text[at..end]),
+            _ => {}
+        }
+        Ok::<_, Malformed>(Some(end))
+    })?;
+    Ok((usage, end))
 }
 
-fn detail(text: &[u8], start: usize, name: &[u8]) -> Result<u64, Malformed> {
-    let mut found = 0;
-    for member in json::members(text, start)? {
-        let member = member?;
-        if member.key == name {
-            found = number(&text[member.value]);
+fn detail(text: &[u8], start: usize, name: &[u8], tokens: &mut u64) -> Result<usize, Malformed> {
+    json::visit_members(text, start, |key, at| {
+        let end = json::value(text, at)?;
+        if key == name {
+            *tokens = number(&text[at..end]);
         }
-    }
-    Ok(found)
+        Ok::<_, Malformed>(Some(end))
+    })
 }
 
 /// A token count; what is none counts as 0.
