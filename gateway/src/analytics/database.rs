@@ -16,6 +16,9 @@ use crate::capture::{Entry, Newer, Store, Try, newest, steps_from};
 
 const FILE: &str = "analytics.duckdb";
 const MEMORY: &str = "64MB";
+/// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
+/// a larger log means less writing.
+const CHECKPOINT: &str = "64MB";
 /// What a large query may put on the disk beside the file.
 const OVERFLOW: &str = "1GB";
 
@@ -122,7 +125,7 @@ fn connect(file: &Path) -> duckdb::Result<Connection> {
 fn limits(directory: &Path) -> String {
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
     format!(
-        "SET temp_directory = '{}'; SET max_temp_directory_size = '{OVERFLOW}'; SET allowed_directories = ['{}/'];
+        "SET checkpoint_threshold = '{CHECKPOINT}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{OVERFLOW}'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path("analytics.tmp"),
         path("backup"),

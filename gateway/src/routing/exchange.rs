@@ -272,14 +272,6 @@ impl Exchange {
             content.detach();
         }
         self.ledger.metrics.observe(self.route.as_ref(), &record);
-        for attempt in &record.attempts {
-            if let Some(route) = &record.route {
-                self.ledger
-                    .metrics
-                    .attempts(route, &attempt.target, attempt.outcome)
-                    .inc();
-            }
-        }
         self.ledger.queue.record(*record);
     }
 

@@ -1,6 +1,7 @@
 //! An answer that is not streamed: target after target, until one gives a whole answer.
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -92,16 +93,13 @@ async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Res
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let frame = timeout_at(deadlines.next_read(Instant::now()), body.frame())
-            .await
-            .map_err(|_| {
-                let is_total = Instant::now() >= deadlines.total;
-                if is_total {
-                    Failure::TotalTimeout(target.timeouts.total)
-                } else {
-                    Failure::IdleTimeout(deadlines.idle)
-                }
-            })?;
+        // Most answers have come whole with their head: those need no timer.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => timeout_at(deadlines.next_read(Instant::now()), body.frame())
+                .await
+                .map_err(|_| too_late(target, deadlines))?,
+        };
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|error| Failure::Broken(error.to_string()))?.into_data() else {
             continue;
@@ -119,6 +117,15 @@ async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Res
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// What it means that the next read has not come in time.
+fn too_late(target: &Target, deadlines: &Deadlines) -> Failure {
+    if Instant::now() >= deadlines.total {
+        Failure::TotalTimeout(target.timeouts.total)
+    } else {
+        Failure::IdleTimeout(deadlines.idle)
+    }
 }
 
 fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered {

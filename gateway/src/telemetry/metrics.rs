@@ -1,12 +1,12 @@
 //! Prometheus metrics. Labels are bounded by the configuration: routes, targets and outcomes, never what clients send.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-use crate::capture::record::{Outcome, Record};
+use crate::capture::record::{Attempt, Outcome, Record};
 
 const REQUESTS: &str = "route_switch_requests_total";
 const ATTEMPTS: &str = "route_switch_attempts_total";
@@ -56,6 +56,8 @@ struct RouteSeries {
     input_tokens: OnceLock<IntCounter>,
     output_tokens: OnceLock<IntCounter>,
     cost: OnceLock<IntCounter>,
+    /// By target and outcome; they are few.
+    attempts: Mutex<Vec<(Arc<str>, Outcome, IntCounter)>>,
 }
 
 impl RouteMetrics {
@@ -64,6 +66,22 @@ impl RouteMetrics {
             route,
             ..RouteSeries::default()
         }))
+    }
+}
+
+impl RouteSeries {
+    fn attempt(&self, attempt: &Attempt, counter: impl FnOnce() -> IntCounter) {
+        let mut known = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |(target, outcome, _): &&(Arc<str>, Outcome, IntCounter)| {
+            *outcome == attempt.outcome && *target == attempt.target
+        };
+        if let Some((_, _, counter)) = known.iter().find(is_same) {
+            counter.inc();
+            return;
+        }
+        let counter = counter();
+        counter.inc();
+        known.push((Arc::clone(&attempt.target), attempt.outcome, counter));
     }
 }
 
@@ -177,12 +195,13 @@ impl Metrics {
                 .get_or_init(|| self.cost.with_label_values(&[name]))
                 .inc_by(cost.unsigned_abs());
         }
+        for attempt in &record.attempts {
+            series.attempt(attempt, || {
+                self.attempts
+                    .with_label_values(&[name, &attempt.target, attempt.outcome.as_str()])
+            });
+        }
         self.overhead.observe(seconds(record.overhead_micros));
-    }
-
-    /// The counter of tries at a target that ended so.
-    pub fn attempts(&self, route: &str, target: &str, outcome: Outcome) -> IntCounter {
-        self.attempts.with_label_values(&[route, target, outcome.as_str()])
     }
 
     /// All metrics in Prometheus's text format.
