@@ -147,7 +147,10 @@ impl Queue {
     /// Takes one request's record. Never waits; what finds no room is dropped and counted, content before figures.
     pub fn record(&self, mut record: Record) {
         let mut bytes = record.retained_bytes();
-        let mut fits = self.room.take(bytes);
+        let mut fits = match &record.content {
+            Some(_) => self.room.take_for_content(bytes),
+            None => self.room.take(bytes),
+        };
         let mut content_dropped = false;
         if !fits && record.content.take().is_some() {
             content_dropped = true;
