@@ -8,6 +8,8 @@ pub struct VendorRow {
     pub vendor: Vendor,
     /// The vendor's public endpoint, without a slash at the end; `None`: `baseUrl` is required, or the simulator's.
     pub default_base_url: Option<&'static str>,
+    /// What OpenTelemetry's conventions for generative AI call it (`gen_ai.provider.name`).
+    pub gen_ai_name: &'static str,
     /// The environment variable that holds the credential of Providers without `auth`, for
     /// [`crate::compiler::Settings::ambient_credentials`]; `None`: such Providers send no credential.
     pub ambient_variable: Option<&'static str>,
@@ -17,16 +19,19 @@ pub struct VendorRow {
 const ROWS: [VendorRow; 3] = [
     VendorRow {
         vendor: Vendor::OpenAI,
+        gen_ai_name: "openai",
         default_base_url: Some("https://api.openai.com/v1"),
         ambient_variable: Some("OPENAI_API_KEY"),
     },
     VendorRow {
         vendor: Vendor::OpenAICompatible,
+        gen_ai_name: "openai_compatible",
         default_base_url: None,
         ambient_variable: None,
     },
     VendorRow {
         vendor: Vendor::Simulated,
+        gen_ai_name: "simulated",
         default_base_url: None,
         ambient_variable: None,
     },

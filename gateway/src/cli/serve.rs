@@ -178,6 +178,7 @@ pub(super) async fn serve(
     let listen = first.local_addr().unwrap_or(listen);
     let reload = Reload::first(settings, loader.read());
     let app = Arc::new(build(&reload, data, listen)?);
+    app.metrics.config_loaded_unix_seconds.set(app.started.as_second());
     reload.report(&app);
     let _watch = watching::watch(loader, reload::applier(Arc::clone(&app), reload))?;
 

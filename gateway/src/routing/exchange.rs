@@ -16,7 +16,7 @@ use crate::{
     },
     config::resolved::{Route, Target},
     providers::failure::Failure,
-    telemetry::metrics::{Metrics, RouteMetrics},
+    telemetry::metrics::{Metrics, RouteMetrics, TargetMetrics},
 };
 
 /// Where the records of one traffic thread go.
@@ -39,6 +39,7 @@ pub struct Exchange {
 
 struct Current {
     attempt: Attempt,
+    metrics: TargetMetrics,
     begun: Instant,
     /// Estimated tokens of an attempt that is broken off.
     usage: Option<Usage>,
@@ -89,6 +90,7 @@ impl Exchange {
             cost_pico_usd: None,
             content: None,
         };
+        ledger.metrics.in_flight.inc();
         Self {
             ledger,
             record: Some(Box::new(record)),
@@ -154,6 +156,7 @@ impl Exchange {
         };
         self.current = Some(Current {
             attempt,
+            metrics: target.metrics.clone(),
             begun: Instant::now(),
             usage: None,
         });
@@ -245,6 +248,7 @@ impl Exchange {
         current.attempt.latency_micros = micros(latency);
         current.attempt.usage = current.usage;
         let record = self.record();
+        current.metrics.observe(&current.attempt, record.streamed);
         record.usage = current.usage.or(record.usage);
         record.attempts.push(current.attempt);
     }
@@ -271,6 +275,7 @@ impl Exchange {
         if let Some(content) = &mut record.content {
             content.detach();
         }
+        self.ledger.metrics.in_flight.dec();
         self.ledger.metrics.observe(self.route.as_ref(), &record);
         self.ledger.queue.record(*record);
     }
