@@ -28,6 +28,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         config: &app.config.load_full(),
         faults: app.faults.load().len(),
         queue: &app.queue,
+        spans: app.spans.as_deref(),
+        lost_lines: app.lost_lines.count(),
     };
     match app.metrics.render(&sources) {
         Ok(text) => (

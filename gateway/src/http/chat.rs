@@ -83,6 +83,7 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         key: caller.key_name().cloned(),
         snapshot_revision: Arc::clone(&config.revision),
         begun,
+        trace: worker.ledger.trace(&parts.headers),
     };
     let exchange = Exchange::begin(Arc::clone(&worker.ledger), opening);
     let mut chat = Chat {

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use super::exchange::Exchange;
 use crate::{
     config::resolved::Target,
     providers::{
@@ -52,6 +53,7 @@ pub async fn send(
     clients: &Clients,
     target: &Target,
     request: &ChatRequest,
+    exchange: &Exchange,
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
     let client: Client = clients.with_connect_timeout(target.timeouts.connect);
@@ -59,6 +61,7 @@ pub async fn send(
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = target.uri.clone();
     *outgoing.headers_mut() = target.headers.clone();
+    exchange.propagate(outgoing.headers_mut());
     let answer = timeout_at(deadlines.first_token, client.request(outgoing)).await;
     let answer = answer.map_err(|_| Failure::FirstTokenTimeout(target.timeouts.first_token))?;
     let answer = answer.map_err(|error| connection_failure(&error))?;

@@ -16,6 +16,7 @@ mod tests;
 use crate::{
     capture::{Queue, StoreHealth, record::Record},
     config::resolved::Config,
+    telemetry::traces::SpanCounts,
 };
 use page::Page;
 pub use series::{ModelLabels, ModelMetrics, RouteMetrics, TargetMetrics};
@@ -44,6 +45,8 @@ pub struct Sources<'a> {
     pub config: &'a Config,
     pub faults: usize,
     pub queue: &'a Queue,
+    pub spans: Option<&'a SpanCounts>,
+    pub lost_lines: u64,
 }
 
 impl Metrics {
@@ -100,6 +103,10 @@ impl Metrics {
         show_counts(sources.config, &mut page);
         show_config(sources, &mut page);
         show_queue(sources.queue, &mut page);
+        page.counter(&families::LOST_LINES, &[], sources.lost_lines);
+        if let Some(spans) = sources.spans {
+            show_spans(spans, &mut page);
+        }
         page.write()
     }
 }
@@ -155,6 +162,17 @@ fn show_config(sources: &Sources<'_>, page: &mut Page) {
         page.gauge(&families::STALE, &[("kind", kind)], stale);
     }
     page.gauge(&families::FAULTS, &[], *faults as u64);
+}
+
+fn show_spans(spans: &SpanCounts, page: &mut Page) {
+    for (outcome, count) in [
+        ("sent", spans.sent()),
+        ("dropped", spans.dropped()),
+        ("failed", spans.failed()),
+    ] {
+        page.counter(&families::SPANS, &[("outcome", outcome)], count);
+    }
+    page.gauge(&families::SPANS_QUEUED, &[], spans.queued() as u64);
 }
 
 fn show_queue(queue: &Queue, page: &mut Page) {

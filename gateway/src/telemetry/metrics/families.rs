@@ -123,3 +123,12 @@ pub(super) const STORE_DROPPED: Family = counter(
     "route_switch_store_dropped_records_total",
     "Records that a failing store gave up.",
 );
+pub(super) const SPANS: Family = counter(
+    "route_switch_spans_total",
+    "Spans by what became of them: sent to the collector, dropped for want of room in their queue, failed to be sent.",
+);
+pub(super) const SPANS_QUEUED: Family = gauge("route_switch_spans_queued", "Spans that wait to be sent.");
+pub(super) const LOST_LINES: Family = counter(
+    "route_switch_log_lost_lines_total",
+    "Log lines that were not written because whoever reads them does not keep up.",
+);

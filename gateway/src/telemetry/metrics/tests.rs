@@ -1,12 +1,5 @@
 //! What is shown is what the configuration in use holds, and counts go on over a change of it.
 
-use std::sync::Arc;
-
-use crds::{
-    compiler::{Settings, compile},
-    object::ObjectName,
-};
-
 use super::{Metrics, Page, show_counts};
 use crate::{
     capture::{
@@ -14,44 +7,10 @@ use crate::{
         sample::Traffic,
     },
     config::{
-        manifests::Loader,
         resolved::{Config, Route},
+        sample::{config, route},
     },
 };
-
-/// The configuration of Routes, each a name with its targets as `name:model`.
-fn config(routes: &[(&str, &[&str])], previous: Option<&Config>) -> Config {
-    let directory = tempfile::tempdir().unwrap();
-    let provider = "{apiVersion: routeswitch.io/v1alpha1, kind: Provider, metadata: {name: sim}, spec: {vendor: Simulated, baseUrl: 'http://127.0.0.1:1/v1'}}";
-    let routes = routes.iter().map(|(name, targets)| {
-        let targets: Vec<String> = targets
-            .iter()
-            .map(|target| {
-                let (name, model) = target.split_once(':').unwrap();
-                format!("{{name: {name}, providerRef: {{name: sim}}, model: {model}}}")
-            })
-            .collect();
-        format!(
-            "{{apiVersion: routeswitch.io/v1alpha1, kind: Route, metadata: {{name: {name}}}, spec: {{model: {name}, targets: [{}]}}}}",
-            targets.join(", ")
-        )
-    });
-    let documents: Vec<String> = [provider.to_owned()].into_iter().chain(routes).collect();
-    std::fs::write(directory.path().join("all.yaml"), documents.join("\n---\n")).unwrap();
-    let reading = Loader::new(directory.path()).unwrap().read();
-    let compiled = compile(&reading.resources, &Settings::default(), None);
-    assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    Config::resolve(compiled.snapshot, previous)
-}
-
-fn route(config: &Config, name: &str) -> Arc<Route> {
-    let object = ObjectName {
-        namespace: "default".to_owned(),
-        name: name.to_owned(),
-    };
-    let found = config.all_routes().into_iter().find(|route| route.object == object);
-    Arc::clone(found.unwrap())
-}
 
 /// A request that the first target answered.
 fn answer(metrics: &Metrics, route: &Route) {
