@@ -15,7 +15,7 @@ use super::{
 /// The configuration of Routes, each a name with its targets as `name:model`.
 pub(crate) fn config(routes: &[(&str, &[&str])], previous: Option<&Config>) -> Config {
     let directory = tempfile::tempdir().unwrap();
-    let provider = "{apiVersion: routeswitch.io/v1alpha1, kind: Provider, metadata: {name: sim}, spec: {vendor: Simulated, baseUrl: 'http://127.0.0.1:1/v1'}}";
+    let provider = "{apiVersion: routeswitch.io/v1alpha1, kind: Provider, metadata: {name: sim}, spec: {vendor: Simulated, baseUrl: 'http://127.0.0.1:1/v1', allowInsecure: true}}";
     let routes = routes.iter().map(|(name, targets)| {
         let targets: Vec<String> = targets
             .iter()
