@@ -32,7 +32,7 @@ fn shown(config: &Config) -> String {
 #[test]
 fn series_of_what_left_the_configuration_are_gone_and_come_back_from_zero() {
     let metrics = Metrics::new().unwrap();
-    let first = config(&[("one", &["a:m", "b:n"]), ("two", &["a:m"])], None);
+    let first = config(&[("one", &["a:m", "b:other"]), ("two", &["a:m"])], None);
     answer(&metrics, &route(&first, "one"));
     answer(&metrics, &route(&first, "two"));
     let text = shown(&first);
@@ -41,7 +41,7 @@ fn series_of_what_left_the_configuration_are_gone_and_come_back_from_zero() {
         "{text}"
     );
     assert!(
-        !text.contains("target=\"b\"") && !text.contains("\"n\""),
+        !text.contains("target=\"b\"") && !text.contains("\"other\""),
         "what was never used is not shown: {text}"
     );
 
@@ -64,7 +64,7 @@ fn counts_go_on_where_route_target_and_model_stay() {
     let metrics = Metrics::new().unwrap();
     let first = config(&[("one", &["a:m"])], None);
     answer(&metrics, &route(&first, "one"));
-    let second = config(&[("one", &["a:m", "b:n"])], Some(&first));
+    let second = config(&[("one", &["a:m", "b:other"])], Some(&first));
     answer(&metrics, &route(&second, "one"));
     let text = shown(&second);
     for sample in [
@@ -85,7 +85,7 @@ fn a_target_that_now_stands_for_another_model_starts_anew_and_routes_share_a_mod
     let of_model = "gen_ai_client_operation_duration_seconds_count{error_type=\"\",gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"simulated\",gen_ai_request_model=\"m\",provider=\"default/sim\"} ";
     assert!(shown(&first).contains(&format!("{of_model}2\n")));
 
-    let second = config(&[("one", &["a:n"]), ("two", &["x:m"])], Some(&first));
+    let second = config(&[("one", &["a:other"]), ("two", &["x:m"])], Some(&first));
     let text = shown(&second);
     assert!(text.contains(&format!("{of_model}2\n")), "{text}");
     assert!(!text.contains("target=\"a\""), "{text}");

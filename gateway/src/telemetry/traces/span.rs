@@ -12,7 +12,7 @@ use opentelemetry::{
 };
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::{Span, field::Empty};
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
@@ -35,8 +35,7 @@ pub struct Trace {
 impl Trace {
     /// Begins the span of a request, within the trace that its headers name, if any.
     pub fn begin(headers: &HeaderMap) -> Self {
-        let request =
-            tracing::info_span!(target: SPANS, parent: None, "request", otel.name = Empty, otel.kind = "server");
+        let request = tracing::info_span!(target: SPANS, parent: None, "request", otel.kind = "server");
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
         if parent.span().span_context().is_valid() {
             // It has just begun, and the layer is there if anybody wants spans: nothing else can fail.
@@ -94,7 +93,7 @@ impl Trace {
     pub fn end(self, record: &Record) {
         let span = self.request;
         let route = record.route.as_deref().unwrap_or("unknown");
-        span.record("otel.name", format!("{CHAT} {route}"));
+        span.context().span().update_name(format!("{CHAT} {route}"));
         set(&span, "gen_ai.operation.name", CHAT);
         set(&span, "gen_ai.request.model", record.requested_model.to_string());
         set(&span, "gen_ai.request.stream", record.streamed);
