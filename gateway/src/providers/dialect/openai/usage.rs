@@ -80,20 +80,29 @@ pub(super) fn cost_member(cost_pico_usd: Option<i64>, is_empty: bool) -> Bytes {
 
 /// A `usage` object of our own.
 pub(super) fn object(usage: &Usage, cost_pico_usd: Option<i64>) -> String {
+    let cost = cost_pico_usd.map_or_else(|| "null".to_owned(), price::usd);
+    let estimated = if usage.estimated { ",\"estimated\":true" } else { "" };
+    format!("{{{},\"cost\":{cost}{estimated}}}", counts(usage))
+}
+
+/// A `usage` object as a provider would send it.
+pub(super) fn counted(usage: &Usage) -> String {
+    format!("{{{}}}", counts(usage))
+}
+
+fn counts(usage: &Usage) -> String {
     let Usage {
         prompt_tokens,
         cached_tokens,
         cache_write_tokens,
         completion_tokens,
         reasoning_tokens,
-        estimated,
+        estimated: _,
     } = *usage;
-    let cost = cost_pico_usd.map_or_else(|| "null".to_owned(), price::usd);
     let total = prompt_tokens + completion_tokens;
     format!(
-        "{{\"prompt_tokens\":{prompt_tokens},\"completion_tokens\":{completion_tokens},\"total_tokens\":{total},\
+        "\"prompt_tokens\":{prompt_tokens},\"completion_tokens\":{completion_tokens},\"total_tokens\":{total},\
          \"prompt_tokens_details\":{{\"cached_tokens\":{cached_tokens},\"cache_write_tokens\":{cache_write_tokens}}},\
-         \"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning_tokens}}},\"cost\":{cost}{}}}",
-        if estimated { ",\"estimated\":true" } else { "" }
+         \"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning_tokens}}}"
     )
 }
