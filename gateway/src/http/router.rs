@@ -12,7 +12,7 @@ use axum::{
 use http::Request;
 
 use super::{
-    analytics, chat,
+    analytics, chat, count_tokens,
     error::{ApiError, Contract},
     generation, health, models, status,
 };
@@ -52,6 +52,10 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
             post(|State(worker): Worked, request: Request<Body>| {
                 Box::pin(chat::chat(worker, Contract::Anthropic, request))
             }),
+        )
+        .route(
+            &path("/messages/count_tokens"),
+            post(|State(worker): Worked, request: Request<Body>| count_tokens::count_tokens(worker, request)),
         )
         .route(
             &path("/models"),
