@@ -1,4 +1,4 @@
-//! A provider's error object: `{"error": {message, type, param, code}}`, or whatever it sent instead.
+//! A provider's error object: `{"error": {message, type, param, code}}` in all dialects, or whatever it sent instead.
 
 /// What a provider said of a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
