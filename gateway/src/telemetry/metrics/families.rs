@@ -54,7 +54,7 @@ pub(super) const TOKENS: Family = counter(
 );
 pub(super) const TOKEN_PARTS: Family = counter(
     "route_switch_token_parts_total",
-    "The part of the tokens that was read from a cache (of the input) or spent on reasoning (of the output), by Route.",
+    "The part of the tokens that was read from a cache or written to one (of the input), or spent on reasoning (of the output), by Route.",
 );
 pub(super) const COST: Family = counter(
     "route_switch_cost_pico_usd_total",

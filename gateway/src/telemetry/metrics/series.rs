@@ -27,6 +27,7 @@ struct RouteSeries {
     first_token: Buckets<16>,
     input_tokens: AtomicU64,
     cached_tokens: AtomicU64,
+    cache_write_tokens: AtomicU64,
     output_tokens: AtomicU64,
     reasoning_tokens: AtomicU64,
     cost_pico_usd: AtomicU64,
@@ -77,6 +78,7 @@ impl RouteMetrics {
         if let Some(usage) = &record.usage {
             series.input_tokens.fetch_add(usage.prompt_tokens, Relaxed);
             series.cached_tokens.fetch_add(usage.cached_tokens, Relaxed);
+            series.cache_write_tokens.fetch_add(usage.cache_write_tokens, Relaxed);
             series.output_tokens.fetch_add(usage.completion_tokens, Relaxed);
             series.reasoning_tokens.fetch_add(usage.reasoning_tokens, Relaxed);
         }
@@ -101,6 +103,7 @@ impl RouteMetrics {
         }
         let parts = [
             ("cache_read", &series.cached_tokens),
+            ("cache_write", &series.cache_write_tokens),
             ("reasoning", &series.reasoning_tokens),
         ];
         for (part, count) in parts {
