@@ -30,6 +30,8 @@ pub struct Query {
     pub namespace: Option<Box<str>>,
     /// Only requests of this key (`namespace/name`).
     pub key: Option<Box<str>>,
+    /// Only requests that were rendered from this prompt (`namespace/name`).
+    pub prompt: Option<Box<str>>,
 }
 
 /// What requests can be grouped by.
@@ -45,6 +47,10 @@ pub enum Dimension {
     Target,
     Key,
     Outcome,
+    /// The prompt of the last attempt.
+    Prompt,
+    /// The revision of that prompt.
+    Revision,
 }
 
 /// How long a row's time is. Begins and ends in UTC.
@@ -67,7 +73,7 @@ pub struct UnknownName(pub String);
 /// The answer. The first five are the Go program's.
 #[derive(Clone, Debug, Serialize)]
 pub struct SystemAnalytics {
-    /// Prompts that the requests used. A request carries none as long as Routes have none.
+    /// Prompts that the requests were rendered from.
     pub total_prompts: u64,
     pub total_requests: u64,
     pub success_rate: Option<f64>,
@@ -99,13 +105,15 @@ pub struct Row {
 }
 
 impl Dimension {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Model,
         Self::Provider,
         Self::Route,
         Self::Target,
         Self::Key,
         Self::Outcome,
+        Self::Prompt,
+        Self::Revision,
     ];
 
     /// Its name in the API, and that of its column.
@@ -117,6 +125,8 @@ impl Dimension {
             Self::Target => "target",
             Self::Key => "key",
             Self::Outcome => "outcome",
+            Self::Prompt => "prompt",
+            Self::Revision => "revision",
         }
     }
 }
@@ -197,7 +207,7 @@ pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAna
     let all = rows(connection, &book, &undivided)?;
     let all = all.first().map(|row| &row.measures);
     Ok(SystemAnalytics {
-        total_prompts: 0,
+        total_prompts: prompts(connection, &only(&book, query), query)?,
         total_requests: all.map_or(0, |all| all.requests),
         success_rate: all.and_then(|all| all.success_rate),
         avg_latency_ms: all.and_then(|all| all.avg_latency_ms),
@@ -263,6 +273,18 @@ fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
         .map(|dimension| format!("{}_name", dimension.name()))
         .collect();
     columns.push(query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)").to_owned());
+    let only = only(book, query);
+    format!(
+        "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
+        columns.join(", "),
+        selected(book),
+        columns.join(", "),
+        MAX_ROWS + 1,
+    )
+}
+
+/// SQL that leaves only what the query is about, to follow a condition.
+fn only(book: &Book, query: &Query) -> String {
     let mut only = String::new();
     if let Some(namespace) = &query.namespace {
         let inside = |name: &str| {
@@ -278,13 +300,18 @@ fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
         let ids = book.ids(|name| name == &**key);
         only = format!("{only} AND {}", one_of("key_name", &ids));
     }
-    format!(
-        "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
-        columns.join(", "),
-        selected(book),
-        columns.join(", "),
-        MAX_ROWS + 1,
-    )
+    if let Some(prompt) = &query.prompt {
+        let ids = book.ids(|name| name == &**prompt);
+        only = format!("{only} AND {}", one_of("prompt_name", &ids));
+    }
+    only
+}
+
+/// How many prompts there were.
+fn prompts(connection: &Connection, only: &str, query: &Query) -> Result<u64, Error> {
+    let sql = format!("SELECT count(DISTINCT prompt_name) FROM request_rows WHERE created >= ? AND created < ?{only}");
+    let times = [timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)];
+    Ok(connection.query_row(&sql, times, |row| row.get(0))?)
 }
 
 fn one_of(column: &str, ids: &[i32]) -> String {

@@ -99,4 +99,52 @@ COMMENT ON COLUMN requests.target IS 'Of the last attempt, as are provider and m
 COMMENT ON COLUMN requests.cost_pico_usd IS '10^-12 USD; null when a price or the tokens are unknown.';
 COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: the queue had no room for it.';
 COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
+",
+"
+ALTER TABLE request_rows ADD COLUMN prompt_name INTEGER;
+ALTER TABLE request_rows ADD COLUMN revision_name INTEGER;
+ALTER TABLE request_rows ADD COLUMN cache_write_tokens BIGINT;
+ALTER TABLE request_rows ADD COLUMN finish_reason_text VARCHAR;
+ALTER TABLE attempt_rows ADD COLUMN prompt_name INTEGER;
+ALTER TABLE attempt_rows ADD COLUMN revision_name INTEGER;
+ALTER TABLE attempt_rows ADD COLUMN cache_write_tokens BIGINT;
+CREATE OR REPLACE VIEW requests AS SELECT
+    row.id, row.created, route.name AS route,
+    coalesce(requested_model.name, row.requested_model_text) AS requested_model, key.name AS key, row.external_user,
+    snapshot.name AS snapshot, row.streamed, outcome.name AS outcome, row.status, row.error,
+    coalesce(finish_reason.name, row.finish_reason_text) AS finish_reason, row.latency_micros, row.first_token_micros,
+    row.overhead_micros, row.attempt_count, target.name AS target, provider.name AS provider, model.name AS model,
+    prompt.name AS prompt, revision.name AS revision, row.prompt_tokens, row.cached_tokens, row.cache_write_tokens,
+    row.completion_tokens, row.reasoning_tokens, row.tokens_estimated, row.cost_pico_usd, row.content_kept
+FROM request_rows AS row
+LEFT JOIN names AS route ON route.id = row.route_name
+LEFT JOIN names AS requested_model ON requested_model.id = row.requested_model_name
+LEFT JOIN names AS key ON key.id = row.key_name
+LEFT JOIN names AS snapshot ON snapshot.id = row.snapshot_name
+LEFT JOIN names AS outcome ON outcome.id = row.outcome_name
+LEFT JOIN names AS finish_reason ON finish_reason.id = row.finish_reason_name
+LEFT JOIN names AS target ON target.id = row.target_name
+LEFT JOIN names AS provider ON provider.id = row.provider_name
+LEFT JOIN names AS model ON model.id = row.model_name
+LEFT JOIN names AS prompt ON prompt.id = row.prompt_name
+LEFT JOIN names AS revision ON revision.id = row.revision_name;
+CREATE OR REPLACE VIEW attempts AS SELECT
+    row.request_id, row.created, row.position, route.name AS route, target.name AS target, provider.name AS provider,
+    model.name AS model, prompt.name AS prompt, revision.name AS revision, outcome.name AS outcome, row.status, row.error,
+    row.latency_micros, row.first_token_micros, row.prompt_tokens, row.cached_tokens, row.cache_write_tokens,
+    row.completion_tokens, row.reasoning_tokens, row.tokens_estimated, row.cost_pico_usd, row.upstream_id
+FROM attempt_rows AS row
+LEFT JOIN names AS route ON route.id = row.route_name
+LEFT JOIN names AS target ON target.id = row.target_name
+LEFT JOIN names AS provider ON provider.id = row.provider_name
+LEFT JOIN names AS model ON model.id = row.model_name
+LEFT JOIN names AS prompt ON prompt.id = row.prompt_name
+LEFT JOIN names AS revision ON revision.id = row.revision_name
+LEFT JOIN names AS outcome ON outcome.id = row.outcome_name;
+COMMENT ON VIEW requests IS 'One row per client request.';
+COMMENT ON COLUMN requests.created IS 'When the head of the request was read, in UTC. Also of attempts: of their request.';
+COMMENT ON COLUMN requests.target IS 'Of the last attempt, as are provider, model, prompt and revision.';
+COMMENT ON COLUMN requests.cost_pico_usd IS '10^-12 USD; null when a price or the tokens are unknown.';
+COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: the queue had no room for it.';
+COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
 "];

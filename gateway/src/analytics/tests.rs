@@ -30,6 +30,7 @@ fn everything() -> Query {
         granularity: Granularity::None,
         namespace: None,
         key: None,
+        prompt: None,
     }
 }
 
@@ -81,6 +82,18 @@ fn assert_generation(found: &Generation, record: &Record) {
     assert_eq!(
         (found.streamed, found.cancelled),
         (record.streamed, record.outcome == Outcome::Cancelled)
+    );
+    assert_eq!(
+        (&found.prompt, &found.prompt_revision),
+        (
+            &owned(last.and_then(|attempt| attempt.prompt.as_deref())),
+            &owned(last.and_then(|attempt| attempt.revision.as_deref()))
+        )
+    );
+    assert_eq!(found.finish_reason, owned(record.finish_reason.as_deref()));
+    assert_eq!(
+        found.tokens_cache_write,
+        record.usage.map(|usage| usage.cache_write_tokens)
     );
     assert_eq!(found.latency, record.first_token_micros.map(ms));
     assert_eq!(found.generation_time, Some(ms(record.latency_micros)));

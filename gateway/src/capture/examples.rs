@@ -26,7 +26,8 @@ PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -8192;
 ";
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE examples (
     id TEXT NOT NULL PRIMARY KEY,
     route TEXT,
@@ -50,12 +51,18 @@ CREATE TABLE examples (
     completion_tokens INTEGER
 ) STRICT;
 CREATE INDEX examples_by_route ON examples (route, created_unix_micros);
-"];
+",
+    "
+-- namespace/name of the prompt, and the name of its revision.
+ALTER TABLE examples ADD COLUMN prompt TEXT;
+ALTER TABLE examples ADD COLUMN revision TEXT;
+",
+];
 
 const INSERT: &str = "
 INSERT INTO examples (id, route, created_unix_micros, key, external_user, target, provider, model, outcome, complete, request,
-    output, tool_calls, finish_reason, prompt_tokens, completion_tokens)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+    output, tool_calls, finish_reason, prompt_tokens, completion_tokens, prompt, revision)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
 ON CONFLICT (id) DO NOTHING";
 
 /// An open store of examples.
@@ -172,5 +179,7 @@ fn insert_example(insert: &mut CachedStatement, record: &Record, content: &Conte
         record.finish_reason.as_deref(),
         record.usage.map(|usage| usage.prompt_tokens.cast_signed()),
         record.usage.map(|usage| usage.completion_tokens.cast_signed()),
+        answering.and_then(|attempt| attempt.prompt.as_deref()),
+        answering.and_then(|attempt| attempt.revision.as_deref()),
     ])
 }

@@ -70,6 +70,10 @@ pub struct Attempt {
     pub provider: Arc<str>,
     /// The provider's name of the model.
     pub model: Arc<str>,
+    /// `namespace/name` of the prompt that the request was rendered from.
+    pub prompt: Option<Arc<str>>,
+    /// Name of that prompt's revision.
+    pub revision: Option<Arc<str>>,
     pub outcome: Outcome,
     /// The provider's HTTP status, if it sent one.
     pub status: Option<u16>,
@@ -86,8 +90,10 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub prompt_tokens: u64,
-    /// Part of `prompt_tokens`.
+    /// Part of `prompt_tokens`: read from the provider's cache.
     pub cached_tokens: u64,
+    /// Part of `prompt_tokens`: written to the provider's cache.
+    pub cache_write_tokens: u64,
     pub completion_tokens: u64,
     /// Part of `completion_tokens`.
     pub reasoning_tokens: u64,

@@ -63,7 +63,8 @@ impl Traffic {
             outcome,
             status: self.pick(&[200, 400, 429, 499, 502]),
             error: self.maybe(|_| "the provider's answer broke off".into()),
-            finish_reason: self.maybe(|traffic| traffic.pick(&["stop", "length", "tool_calls"]).into()),
+            finish_reason: self
+                .maybe(|traffic| traffic.pick(&["stop", "length", "tool_calls", "a vendor's own"]).into()),
             latency_micros,
             first_token_micros: self.maybe(|traffic| traffic.random.random_range(0..=latency_micros)),
             overhead_micros: self.random.random_range(20..300),
@@ -79,6 +80,8 @@ impl Traffic {
             target: Arc::from(self.pick(&["primary", "fallback"])),
             provider: Arc::from(self.pick(&["default/openai", "team/local"])),
             model: Arc::from(self.pick(&["sim-fast", "sim-slow", "a-model-with-a-rather-long-name"])),
+            prompt: self.name(&["default/support", "team/greeting"]),
+            revision: self.name(&["support-0a1b2c3d4e", "support-5f60718293", "greeting-0a1b2c3d4e"]),
             outcome: self.pick(&OUTCOMES),
             status: self.maybe(|traffic| traffic.pick(&[200, 429, 500])),
             error: self.maybe(|_| "reset".into()),
@@ -94,7 +97,8 @@ impl Traffic {
         let (prompt_tokens, completion_tokens) = (self.random.random_range(0..5000), self.random.random_range(0..5000));
         Usage {
             prompt_tokens,
-            cached_tokens: self.random.random_range(0..=prompt_tokens),
+            cached_tokens: self.random.random_range(0..=prompt_tokens / 2),
+            cache_write_tokens: self.random.random_range(0..=prompt_tokens / 2),
             completion_tokens,
             reasoning_tokens: self.random.random_range(0..=completion_tokens),
             estimated: self.chance(20),

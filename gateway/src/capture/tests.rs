@@ -46,6 +46,8 @@ fn example(record: &Record) -> Option<Vec<Value>> {
         text(record.finish_reason.as_deref()),
         number(record.usage.map(|usage| usage.prompt_tokens)),
         number(record.usage.map(|usage| usage.completion_tokens)),
+        text(last.and_then(|attempt| attempt.prompt.as_deref())),
+        text(last.and_then(|attempt| attempt.revision.as_deref())),
     ])
 }
 
@@ -57,6 +59,7 @@ fn total(queue: &Queue) -> u64 {
         granularity: Granularity::None,
         namespace: None,
         key: None,
+        prompt: None,
     };
     queue.analytics().system(&query).unwrap().total_requests
 }
@@ -283,7 +286,7 @@ fn a_file_of_a_newer_program_is_left_alone() {
     for store in [health.examples, health.analytics] {
         let message = store.failure.unwrap().message;
         assert!(
-            message.contains("the file has tables of version 99, this program knows versions up to 1"),
+            message.contains("the file has tables of version 99, this program knows versions up to 2"),
             "{message}"
         );
     }

@@ -97,6 +97,7 @@ fn read(query: Option<&str>, now: Timestamp) -> Result<Query, ApiError> {
         granularity,
         namespace: None,
         key: None,
+        prompt: None,
     })
 }
 
@@ -157,7 +158,7 @@ mod tests {
         assert_eq!(query.granularity, Granularity::Hour);
         for text in [
             "since=yesterday",
-            "group_by=prompt",
+            "group_by=colour",
             "granularity=week",
             "scope=fleet",
             "sinc=1h",

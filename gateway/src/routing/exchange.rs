@@ -143,6 +143,8 @@ impl Exchange {
             target: Arc::clone(&target.name),
             provider: Arc::clone(&target.provider),
             model: Arc::clone(&target.model),
+            prompt: None,
+            revision: None,
             outcome: Outcome::Cancelled,
             status: None,
             error: None,

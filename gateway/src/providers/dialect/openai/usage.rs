@@ -71,6 +71,7 @@ pub(super) fn object(usage: &Usage, cost_pico_usd: Option<i64>) -> String {
     let Usage {
         prompt_tokens,
         cached_tokens,
+        cache_write_tokens: _,
         completion_tokens,
         reasoning_tokens,
         estimated,
