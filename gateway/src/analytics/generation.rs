@@ -161,12 +161,7 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Generatio
     };
     let mut statement = connection.prepare(ATTEMPTS)?;
     let attempts = statement.query_map(params![timestamp(created), id], |row| Attempt::read(row, &book))?;
-    generation.attempts = attempts.collect::<duckdb::Result<_>>()?;
-    generation.upstream_id = generation
-        .attempts
-        .last()
-        .and_then(|attempt| attempt.upstream_id.clone());
-    generation.provider_responses = generation.attempts.iter().map(ProviderResponse::of).collect();
+    generation.tried(attempts.collect::<duckdb::Result<_>>()?);
     Ok(Some(generation))
 }
 
@@ -188,7 +183,14 @@ fn made_unix_micros(id: &str) -> Option<i64> {
 }
 
 impl Generation {
-    fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
+    /// Adds the attempts, and what they tell of the whole.
+    pub(super) fn tried(&mut self, attempts: Vec<Attempt>) {
+        self.upstream_id = attempts.last().and_then(|attempt| attempt.upstream_id.clone());
+        self.provider_responses = attempts.iter().map(ProviderResponse::of).collect();
+        self.attempts = attempts;
+    }
+
+    pub(super) fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
         let name = |column: &str| Ok::<_, duckdb::Error>(book.name(row.get(column)?));
         let finish_reason = match name("finish_reason_name")? {
             Some(reason) => Some(reason),
@@ -247,7 +249,7 @@ impl Generation {
 }
 
 impl Attempt {
-    fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
+    pub(super) fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
         let name = |column: &str| Ok::<_, duckdb::Error>(book.name(row.get(column)?));
         let cost_pico_usd: Option<i64> = row.get("cost_pico_usd")?;
         Ok(Self {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::database::timestamp;
-use super::measures::{Measures, selected};
+use super::groups;
+use super::measures::Measures;
 use super::names::Book;
 
 /// Rows in one answer.
@@ -35,7 +36,7 @@ pub struct Query {
 }
 
 /// What requests can be grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dimension {
     /// The provider's name of the model, at the last attempt.
@@ -143,14 +144,15 @@ impl FromStr for Dimension {
 }
 
 impl Granularity {
-    /// SQL that gives the begin of a row's time.
-    fn bucket(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Minute => Some("epoch_us(date_trunc('minute', created))"),
-            Self::Hour => Some("epoch_us(date_trunc('hour', created))"),
-            Self::Day => Some("epoch_us(date_trunc('day', created))"),
-        }
+    /// SQL that gives the begin of a row's time, of a column with times.
+    pub(super) fn bucket(self, time: &str) -> String {
+        let unit = match self {
+            Self::None => return "CAST(NULL AS BIGINT)".to_owned(),
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        };
+        format!("epoch_us(date_trunc('{unit}', {time}))")
     }
 }
 
@@ -225,33 +227,19 @@ pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAna
 
 /// In the order of time, then of the keys, with null last.
 fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>, Error> {
-    let mut dimensions: Vec<Dimension> = Vec::new();
-    for &dimension in &query.group_by {
-        if !dimensions.contains(&dimension) {
-            dimensions.push(dimension);
-        }
-    }
-    let sql = sql(&dimensions, book, query);
-    let mut statement = connection.prepare(&sql)?;
-    let mut found = statement.query([timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)])?;
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        if rows.len() == MAX_ROWS {
-            return Err(Error::TooManyRows { limit: MAX_ROWS });
-        }
-        let key = |(column, &dimension): (usize, &Dimension)| Ok((dimension, book.name(row.get(column)?)));
-        let keys = dimensions
-            .iter()
-            .enumerate()
-            .map(key)
-            .collect::<duckdb::Result<Vec<_>>>()?;
-        let bucket_unix_micros = row.get(dimensions.len())?;
-        rows.push(Row {
-            keys,
-            bucket_unix_micros,
-            measures: Measures::read(row, dimensions.len() + 1)?,
-        });
-    }
+    let groups = groups::read(connection, book, query)?;
+    let mut rows: Vec<Row> = groups
+        .into_iter()
+        .map(|(group, sums)| Row {
+            keys: group
+                .keys
+                .into_iter()
+                .map(|(dimension, id)| (dimension, book.name(id)))
+                .collect(),
+            bucket_unix_micros: group.bucket_unix_micros,
+            measures: sums.into(),
+        })
+        .collect();
     rows.sort_by(|left, right| {
         let order = |row: &Row| {
             row.keys
@@ -266,25 +254,8 @@ fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>,
     Ok(rows)
 }
 
-/// Takes the begin and the end of the time as parameters.
-fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
-    let mut columns: Vec<String> = dimensions
-        .iter()
-        .map(|dimension| format!("{}_name", dimension.name()))
-        .collect();
-    columns.push(query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)").to_owned());
-    let only = only(book, query);
-    format!(
-        "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
-        columns.join(", "),
-        selected(book),
-        columns.join(", "),
-        MAX_ROWS + 1,
-    )
-}
-
 /// SQL that leaves only what the query is about, to follow a condition.
-fn only(book: &Book, query: &Query) -> String {
+pub(super) fn only(book: &Book, query: &Query) -> String {
     let mut only = String::new();
     if let Some(namespace) = &query.namespace {
         let inside = |name: &str| {
@@ -309,12 +280,16 @@ fn only(book: &Book, query: &Query) -> String {
 
 /// How many prompts there were.
 fn prompts(connection: &Connection, only: &str, query: &Query) -> Result<u64, Error> {
-    let sql = format!("SELECT count(DISTINCT prompt_name) FROM request_rows WHERE created >= ? AND created < ?{only}");
-    let times = [timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)];
-    Ok(connection.query_row(&sql, times, |row| row.get(0))?)
+    let sql = format!(
+        "SELECT count(DISTINCT prompt_name) FROM (
+            SELECT prompt_name FROM request_rows WHERE created >= ? AND created < ?{only}
+            UNION ALL SELECT prompt_name FROM hourly_rows WHERE hour >= ? AND hour < ?{only})"
+    );
+    let (since, until) = (timestamp(query.since_unix_micros), timestamp(query.until_unix_micros));
+    Ok(connection.query_row(&sql, [&since, &until, &since, &until], |row| row.get(0))?)
 }
 
-fn one_of(column: &str, ids: &[i32]) -> String {
+pub(super) fn one_of(column: &str, ids: &[i32]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     // No row has the number -1.
     format!(

@@ -1,5 +1,5 @@
 //! The tables of the store of analytics, and the views that people and our own queries read: `requests` has one row a
-//! request, `attempts` one row a try at one target. Times are UTC; money is pico-USD (10^-12); unknown is null.
+//! request, `attempts` one row a try at one target, `hours` what is left of requests that were deleted. Times are UTC; money is pico-USD (10^-12); unknown is null.
 //!
 //! Names that come again in row after row (of Routes, keys, models) are kept once, in `names`, and by number in the rows: that
 //! halves what a row costs. Text that a client may choose freely is kept in the rows, so that `names` stays small.
@@ -10,6 +10,51 @@
 pub(super) const REQUEST_ROWS: &str = "request_rows";
 pub(super) const ATTEMPT_ROWS: &str = "attempt_rows";
 pub(super) const NAMES: &str = "names";
+
+/// The columns that hold numbers of names, by table.
+pub(super) const NAMED: [(&str, &[&str]); 3] = [
+    (
+        REQUEST_ROWS,
+        &[
+            "route_name",
+            "requested_model_name",
+            "key_name",
+            "snapshot_name",
+            "outcome_name",
+            "finish_reason_name",
+            "target_name",
+            "provider_name",
+            "model_name",
+            "prompt_name",
+            "revision_name",
+        ],
+    ),
+    (
+        ATTEMPT_ROWS,
+        &[
+            "route_name",
+            "target_name",
+            "provider_name",
+            "model_name",
+            "outcome_name",
+            "prompt_name",
+            "revision_name",
+        ],
+    ),
+    (
+        "hourly_rows",
+        &[
+            "route_name",
+            "target_name",
+            "provider_name",
+            "model_name",
+            "prompt_name",
+            "revision_name",
+            "key_name",
+            "outcome_name",
+        ],
+    ),
+];
 
 /// Step N makes version N + 1.
 pub(super) const STEPS: &[&str] = &["
@@ -147,4 +192,44 @@ COMMENT ON COLUMN requests.target IS 'Of the last attempt, as are provider, mode
 COMMENT ON COLUMN requests.cost_pico_usd IS '10^-12 USD; null when a price or the tokens are unknown.';
 COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: the queue had no room for it.';
 COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
+",
+"
+CREATE TABLE hourly_rows (
+    hour TIMESTAMP NOT NULL,
+    route_name INTEGER,
+    target_name INTEGER,
+    provider_name INTEGER,
+    model_name INTEGER,
+    prompt_name INTEGER,
+    revision_name INTEGER,
+    key_name INTEGER,
+    outcome_name INTEGER,
+    requests BIGINT NOT NULL,
+    latency_micros HUGEINT NOT NULL,
+    latency_steps MAP(INTEGER, UBIGINT),
+    first_token_steps MAP(INTEGER, UBIGINT),
+    prompt_tokens HUGEINT NOT NULL,
+    cached_tokens HUGEINT NOT NULL,
+    cache_write_tokens HUGEINT NOT NULL,
+    completion_tokens HUGEINT NOT NULL,
+    reasoning_tokens HUGEINT NOT NULL,
+    cost_pico_usd HUGEINT NOT NULL,
+    priced BIGINT NOT NULL
+);
+CREATE VIEW hours AS SELECT
+    row.hour, route.name AS route, target.name AS target, provider.name AS provider, model.name AS model,
+    prompt.name AS prompt, revision.name AS revision, key.name AS key, outcome.name AS outcome, row.requests,
+    row.latency_micros, row.prompt_tokens, row.cached_tokens, row.cache_write_tokens, row.completion_tokens,
+    row.reasoning_tokens, row.cost_pico_usd, row.priced
+FROM hourly_rows AS row
+LEFT JOIN names AS route ON route.id = row.route_name
+LEFT JOIN names AS target ON target.id = row.target_name
+LEFT JOIN names AS provider ON provider.id = row.provider_name
+LEFT JOIN names AS model ON model.id = row.model_name
+LEFT JOIN names AS prompt ON prompt.id = row.prompt_name
+LEFT JOIN names AS revision ON revision.id = row.revision_name
+LEFT JOIN names AS key ON key.id = row.key_name
+LEFT JOIN names AS outcome ON outcome.id = row.outcome_name;
+COMMENT ON VIEW hours IS 'Sums by the hour of requests that are in the view requests no more.';
+COMMENT ON COLUMN hours.priced IS 'Requests whose cost is known.';
 "];

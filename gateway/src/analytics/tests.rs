@@ -11,13 +11,14 @@ mod tables;
 use super::generation::Generation;
 use super::system::{Granularity, Query};
 use super::{Analytics, Database};
+use crate::capture::SharedLimits;
 use crate::capture::record::{Outcome, Record};
 use crate::capture::sample::{BEGIN_UNIX_MICROS, HOUR_MICROS, Traffic, store};
 
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 fn open(directory: &Path) -> Analytics {
-    let database = Arc::new(Database::new(directory));
+    let database = Arc::new(Database::new(directory, None, SharedLimits::default()));
     database.open().unwrap();
     Analytics::new(database)
 }

@@ -72,6 +72,7 @@ impl Traffic {
             cost_pico_usd: self.maybe(|traffic| traffic.random.random_range(0..1 << 50)),
             attempts,
             content: self.maybe(Self::content),
+            redactions: None,
         }
     }
 
@@ -161,6 +162,7 @@ impl Traffic {
 pub(crate) fn settings(directory: &Path) -> Settings {
     Settings {
         interval: Duration::from_hours(1),
+        tend_interval: Duration::ZERO,
         retry_pause: Duration::ZERO,
         ..Settings::new(directory.to_owned(), || BEGIN_UNIX_MICROS)
     }

@@ -10,7 +10,7 @@ use crate::analytics::Database;
 use crate::analytics::tables::STEPS;
 use crate::capture::record::{Attempt, Record, Usage};
 use crate::capture::sample::{Traffic, store};
-use crate::capture::{Entry, Store, Try};
+use crate::capture::{Entry, SharedLimits, Store, Try};
 
 fn rows(directory: &Path, sql: &str) -> Vec<Vec<Value>> {
     let connection = duckdb::Connection::open(directory.join("analytics.duckdb")).unwrap();
@@ -128,7 +128,9 @@ fn every_field_of_a_record_comes_back_from_the_tables() {
 #[test]
 fn entries_that_an_earlier_try_stored_are_not_stored_again() {
     let directory = tempdir().unwrap();
-    let mut writer = Arc::new(Database::new(directory.path())).open().unwrap();
+    let mut writer = Arc::new(Database::new(directory.path(), None, SharedLimits::default()))
+        .open()
+        .unwrap();
     let records = Traffic::new(11).records(60);
     let entries: Vec<Entry> = records
         .into_iter()
@@ -148,7 +150,7 @@ fn entries_that_an_earlier_try_stored_are_not_stored_again() {
 fn a_query_cannot_write_reach_other_files_or_change_settings() {
     let directory = tempdir().unwrap();
     store(directory.path(), &[]);
-    let database = Arc::new(Database::new(directory.path()));
+    let database = Arc::new(Database::new(directory.path(), None, SharedLimits::default()));
     let _writer = database.open().unwrap();
     for sql in [
         "DELETE FROM requests",
