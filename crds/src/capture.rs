@@ -1,7 +1,11 @@
 //! What is kept of requests: shared by the resources that say so.
 
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies the public type into the body of a function"
+)]
+
 use kube::KubeSchema;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json_path::JsonPath;
 
