@@ -188,7 +188,7 @@ impl From<Value> for Histogram {
 }
 
 impl Histogram {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         for (step, count) in other.0 {
             *self.0.entry(step).or_default() += count;
         }
@@ -200,7 +200,7 @@ impl Histogram {
         let rank = (all * percent).div_ceil(100);
         let mut below = 0;
         let (step, _) = self.0.iter().find(|(_, count)| {
-            below += count;
+            below += **count;
             below >= rank
         })?;
         let micros = ((f64::from(*step) + 0.5) / STEPS_PER_E).exp();

@@ -129,7 +129,7 @@ fn prepare_connection(connection: &Connection, max_bytes: Option<u64>) -> rusqli
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
     let log_pages = max_bytes.map_or(LOG_PAGES, |bytes| (bytes / 16 / PAGE_BYTES).clamp(16, LOG_PAGES));
-    connection.pragma_update(None, "wal_autocheckpoint", log_pages)?;
+    connection.pragma_update(None, "wal_autocheckpoint", log_pages.cast_signed())?;
     let version = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
     if connection.query_row(version, [], |row| row.get::<_, u32>(0))? == 0 {
         return Ok(0);

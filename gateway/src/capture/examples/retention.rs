@@ -37,7 +37,10 @@ pub(super) fn make_shrinkable(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
     let mut statement = connection.prepare("SELECT route, count(*) FROM examples GROUP BY route")?;
     let counts = statement.query_map([], |row| {
-        Ok((row.get::<_, Option<String>>(0)?.map(Into::into), row.get(1)?))
+        Ok((
+            row.get::<_, Option<String>>(0)?.map(Into::into),
+            row.get::<_, i64>(1)?.cast_unsigned(),
+        ))
     })?;
     counts.collect()
 }
@@ -59,7 +62,7 @@ pub(super) fn trim(
             let oldest = "DELETE FROM examples WHERE rowid IN
                 (SELECT rowid FROM examples WHERE route IS ?1 ORDER BY created_unix_micros LIMIT ?2)";
             let mut delete = connection.prepare_cached(oldest)?;
-            *count -= delete.execute(params![route.as_deref(), *count - most])? as u64;
+            *count -= delete.execute(params![route.as_deref(), (*count - most).cast_signed()])? as u64;
         }
     }
     Ok(())
@@ -99,7 +102,9 @@ impl Examples {
             let since = now_unix_micros.saturating_sub(limits_of(limits, route).max_age_micros);
             let old = "DELETE FROM examples WHERE rowid IN
                 (SELECT rowid FROM examples WHERE route IS ?1 AND created_unix_micros < ?2 LIMIT ?3)";
-            let deleted = transaction.prepare_cached(old)?.execute(params![route, since, ROWS])? as u64;
+            let deleted = transaction
+                .prepare_cached(old)?
+                .execute(params![route, since, ROWS.cast_signed()])? as u64;
             *count -= deleted;
             is_all &= deleted < ROWS;
         }
@@ -109,7 +114,7 @@ impl Examples {
     }
 
     pub(super) fn measure(&self) -> rusqlite::Result<Size> {
-        let free: u64 = self
+        let free: i64 = self
             .connection
             .pragma_query_value(None, "freelist_count", |row| row.get(0))?;
         let with_suffix = |suffix: &str| {
@@ -119,7 +124,7 @@ impl Examples {
         };
         Ok(Size {
             disk_bytes: length(&self.file) + with_suffix("-wal") + with_suffix("-shm"),
-            reusable_bytes: (free * super::PAGE_BYTES).min(length(&self.file)),
+            reusable_bytes: (free.cast_unsigned() * super::PAGE_BYTES).min(length(&self.file)),
         })
     }
 
@@ -134,15 +139,15 @@ impl Examples {
             let oldest =
                 "SELECT route, count(*) FROM (SELECT route FROM examples ORDER BY rowid LIMIT ?1) GROUP BY route";
             let mut oldest = transaction.prepare_cached(oldest)?;
-            let mut shed = oldest.query([rows])?;
+            let mut shed = oldest.query([rows.cast_signed()])?;
             while let Some(row) = shed.next()? {
                 let route: Option<String> = row.get(0)?;
                 if let Some(count) = self.counts.get_mut(&route.map(Into::into)) {
-                    *count -= row.get::<_, u64>(1)?;
+                    *count -= row.get::<_, i64>(1)?.cast_unsigned();
                 }
             }
             let delete = "DELETE FROM examples WHERE rowid IN (SELECT rowid FROM examples ORDER BY rowid LIMIT ?1)";
-            transaction.prepare_cached(delete)?.execute([rows])?;
+            transaction.prepare_cached(delete)?.execute([rows.cast_signed()])?;
         }
         transaction.commit()?;
         self.give_back_pages()
