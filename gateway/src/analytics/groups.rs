@@ -144,8 +144,7 @@ impl Question<'_> {
         let keys: String = self
             .dimensions
             .iter()
-            .map(|dimension| format!("{}_name, ", dimension.name()))
-            .collect();
+            .fold(String::new(), |keys, dimension| keys + dimension.name() + "_name, ");
         let (columns, only) = (self.columns("hour"), &self.only);
         let sql = format!(
             "SELECT {keys}bucket, map(list(step), list(number)) FROM (

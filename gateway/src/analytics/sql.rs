@@ -136,10 +136,7 @@ fn answer(connection: &Connection, text: &str, namespace: Option<&str>) -> Resul
         .prepare(&format!("SELECT * FROM query(?) LIMIT {}", ROWS + 1))
         .map_err(|error| refusal(&error))?;
     let mut found = statement.query([text]).map_err(|error| refusal(&error))?;
-    let columns = found
-        .as_ref()
-        .map(|statement| statement.column_names())
-        .unwrap_or_default();
+    let columns = found.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
     let mut rows = Vec::new();
     let mut bytes = 0;
     while let Some(row) = found.next().map_err(|error| refusal(&error))? {

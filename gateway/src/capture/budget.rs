@@ -6,8 +6,9 @@ use super::store::{Size, Store};
 /// Steps in one go, so that batches do not wait for long.
 const STEPS: usize = 8;
 
-/// The bound, and the marks that keep the files below it while batches come and logs are folded in.
+/// The marks that keep the files below the bound while batches come and logs are folded in.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "a unit stands in the name of each amount")]
 pub(super) struct Budget {
     /// Above this something is shed...
     high_bytes: u64,
@@ -72,10 +73,9 @@ impl Budget {
         match oldest {
             (None, None) => Next::Neither,
             (Some(_), None) => Next::Examples,
-            (None, Some(_)) => Next::Analytics,
             (Some(_), Some(_)) if analytics.reusable_bytes > self.slack_bytes => Next::Examples,
             (Some(examples), Some(analytics)) if examples <= analytics => Next::Examples,
-            (Some(_), Some(_)) => Next::Analytics,
+            (_, Some(_)) => Next::Analytics,
         }
     }
 }

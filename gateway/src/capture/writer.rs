@@ -52,7 +52,9 @@ impl<E: Store, A: Store> Writer<E, A> {
                 // Whoever waited may have left.
                 let _ = waiting.send(());
             }
-            errands.into_iter().for_each(|errand| self.run_errand(errand));
+            for errand in errands {
+                self.run_errand(errand);
+            }
             if last {
                 break;
             }

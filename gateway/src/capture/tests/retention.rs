@@ -34,7 +34,9 @@ fn by_route(directory: &std::path::Path) -> Vec<(String, u64)> {
     let mut statement = connection
         .prepare("SELECT route, count(*) FROM examples GROUP BY route ORDER BY route")
         .unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))
+        .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
