@@ -172,9 +172,9 @@ fn confine(connection: &Connection, namespace: &str) -> Result<(), Error> {
     // A namespace is a DNS label; the quote is doubled nevertheless.
     let inside = format!("'{}/%'", namespace.replace('\'', "''"));
     connection.execute_batch(&format!(
-        "CREATE TEMP VIEW requests AS SELECT * FROM main.requests WHERE route LIKE {inside} OR key LIKE {inside};
-         CREATE TEMP VIEW attempts AS SELECT * FROM main.attempts WHERE request_id IN (SELECT id FROM temp.requests);
-         CREATE TEMP VIEW hours AS SELECT * FROM main.hours WHERE route LIKE {inside} OR key LIKE {inside};"
+        "CREATE TEMP VIEW requests AS SELECT * FROM analytics.main.requests WHERE route LIKE {inside} OR key LIKE {inside};
+         CREATE TEMP VIEW attempts AS SELECT * FROM analytics.main.attempts WHERE request_id IN (SELECT id FROM temp.requests);
+         CREATE TEMP VIEW hours AS SELECT * FROM analytics.main.hours WHERE route LIKE {inside} OR key LIKE {inside};"
     ))?;
     Ok(())
 }

@@ -26,6 +26,7 @@ const LOG_PAGES: u64 = 512;
 /// Large pages: an example takes a kilobyte or two, and a commit costs by the page. Pages that become free can be given back.
 const SETTINGS: &str = "
 PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA secure_delete = FAST;
 PRAGMA page_size = 16384;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;

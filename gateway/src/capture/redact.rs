@@ -320,7 +320,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_match_is_left_and_the_rest_means_the_same(
-            texts in prop::collection::vec("[a-z0-9\"\\\\ é🦀\u{7}]{0,12}", 1..6),
+            texts in prop::collection::vec("[a-z0-9\"\\\\ é🦀]{0,12}", 1..6),
             depth in 0_usize..20,
         ) {
             let numbers = redactions(&[("regex", "[0-9]+", "#")]);

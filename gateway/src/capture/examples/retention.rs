@@ -162,7 +162,7 @@ impl Examples {
             AND (?2 IS NULL OR substr(route, 1, length(?2)) = ?2 OR substr(key, 1, length(?2)) = ?2)";
         let deleted = self.connection.execute(theirs, params![&**user, inside])?;
         self.give_back_pages()?;
-        self.connection.pragma_update(None, "secure_delete", false)?;
+        self.connection.pragma_update(None, "secure_delete", "FAST")?;
         self.counts = counts(&self.connection)?;
         Ok(deleted as u64)
     }
