@@ -1,6 +1,7 @@
 //! Figures of traffic: the store of analytics (`DuckDB`), which the writer of `crate::capture` fills, and the questions that
 //! the API asks it. The functions here block for as long as a query takes: call them off the request path.
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 mod columns;
@@ -17,7 +18,9 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use crate::capture::SharedLimits;
 pub(crate) use database::Database;
+pub use database::Error as OpenError;
 use generation::Generation;
 use system::{Query, SystemAnalytics};
 
@@ -59,6 +62,13 @@ pub fn engine_version() -> &'static str {
 impl Analytics {
     pub(crate) fn new(database: Arc<Database>) -> Self {
         Self { database }
+    }
+
+    /// Of the files that a gateway left, which must have stopped. They are not changed.
+    pub fn of_files(directory: &Path) -> Result<Self, OpenError> {
+        let database = Arc::new(Database::new(directory, None, SharedLimits::default()));
+        database.open_to_read()?;
+        Ok(Self { database })
     }
 
     /// What is known of one request; none when no stored request has this id.

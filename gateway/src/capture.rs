@@ -44,7 +44,8 @@ use writer::Writer;
 
 pub(crate) use batch::Entry;
 pub use lane::Clock;
-pub(crate) use schema::{Newer, newest, steps_from};
+pub use schema::Newer;
+pub(crate) use schema::{newest, steps_from};
 pub use store::{Failure, Forget, StoreHealth};
 pub(crate) use store::{SharedLimits, Size, Store, Try};
 

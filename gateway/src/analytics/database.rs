@@ -9,7 +9,7 @@ use std::time::Instant;
 use duckdb::arrow::error::ArrowError;
 use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::types::{TimeUnit, Value};
-use duckdb::{Config, Connection, params};
+use duckdb::{AccessMode, Config, Connection, params};
 
 use super::names::Names;
 use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
@@ -53,13 +53,15 @@ pub(crate) struct Writer {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     #[error("failed to make the directory {directory}")]
     MakeDirectory { directory: PathBuf, source: std::io::Error },
     #[error("failed to open {file}")]
     Open { file: PathBuf, source: duckdb::Error },
     #[error("failed to open {file}")]
     Newer { file: PathBuf, source: Newer },
+    #[error("failed to open {file}: its tables are of an older version; start a gateway on it once")]
+    Older { file: PathBuf },
     #[error("failed to open the store of analytics: a query still runs on what failed")]
     Busy,
     #[error("failed to write analytics")]
@@ -100,6 +102,30 @@ impl Database {
             pruned: None,
             database: Arc::clone(self),
         })
+    }
+
+    /// Opens the file for queries only. What stands in its log is seen as well.
+    pub(crate) fn open_to_read(&self) -> Result<(), Error> {
+        let file = self.directory.join(FILE);
+        let failed = |source| Error::Open {
+            file: file.clone(),
+            source,
+        };
+        let config = config()
+            .and_then(|config| config.access_mode(AccessMode::ReadOnly))
+            .map_err(failed)?;
+        let connection = Connection::open_with_flags(&file, config).map_err(failed)?;
+        connection
+            .execute_batch(&limits(&self.directory, self.max_bytes))
+            .map_err(failed)?;
+        let found = version(&connection).map_err(failed)?;
+        match steps_from(found, STEPS) {
+            Ok([]) => {}
+            Ok(_) => return Err(Error::Older { file }),
+            Err(source) => return Err(Error::Newer { file, source }),
+        }
+        *self.gate.write().unwrap_or_else(PoisonError::into_inner) = Some(Mutex::new(connection));
+        Ok(())
     }
 
     /// Runs a query on a connection of its own, on one state of the data.
@@ -160,11 +186,14 @@ fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
 }
 
 fn connect(file: &Path) -> duckdb::Result<Connection> {
-    let config = Config::default()
+    Connection::open_with_flags(file, config()?)
+}
+
+fn config() -> duckdb::Result<Config> {
+    Config::default()
         .max_memory(MEMORY)?
         .threads(1)?
-        .enable_autoload_extension(false)?;
-    Connection::open_with_flags(file, config)
+        .enable_autoload_extension(false)
 }
 
 /// What nobody can undo from SQL: no file but our own, and none but backups written. The order matters.

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use duckdb::{Connection, InterruptHandle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 mod allowed;
@@ -36,7 +36,7 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(10);
 const STACK_BYTES: usize = 32 << 20;
 
 /// What a query gave.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<Json>>,

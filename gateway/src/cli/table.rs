@@ -1,7 +1,7 @@
-//! Tables of text: the first column to the left, the others to the right.
+//! Tables of text: names to the left, numbers to the right.
 
-/// The lines of a table.
-pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+/// The lines of a table. The first `names` columns stand to the left.
+pub(super) fn table(names: usize, head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let all: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
     let width = |column: usize| {
@@ -13,14 +13,13 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| match column {
-                0 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
-            });
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            if column < names {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     all.into_iter().map(line).collect()
@@ -34,7 +33,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["steady", "1"], ["é", "1000"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(
-            table(&["route", "all"], &rows),
+            table(1, &["route", "all"], &rows),
             ["route    all", "steady     1", "é       1000"]
         );
     }
