@@ -39,7 +39,7 @@ pub enum Error {
     #[error("failed to open the store of analytics in {}; a gateway that runs on it must be asked with --url", directory.display())]
     Open {
         directory: PathBuf,
-        source: analytics::OpenError,
+        source: Box<analytics::OpenError>,
     },
     #[error(transparent)]
     Analytics(#[from] analytics::Error),
@@ -65,7 +65,10 @@ impl Source {
         match data {
             Some(directory) => Analytics::of_files(&directory)
                 .map(Answering::Files)
-                .map_err(|source| Error::Open { directory, source }),
+                .map_err(|source| Error::Open {
+                    directory,
+                    source: Box::new(source),
+                }),
             None => Ok(Answering::Gateway(Remote {
                 url: url.trim_end_matches('/').to_owned(),
                 key,
