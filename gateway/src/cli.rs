@@ -29,7 +29,7 @@ enum Command {
     Serve(serve::Arguments),
     /// Show the gateway at work on simulated providers, then keep it running
     Demo(demo::Arguments),
-    /// Run a simulated provider that speaks OpenAI's wire format, with faults on demand
+    /// Run a simulated provider that speaks OpenAI's and Anthropic's wire formats, with faults on demand
     Simulate(simulate::Arguments),
     /// Show figures of the requests so far: by Route, model, prompt, key...
     Stats(stats::Arguments),
