@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     remote::{self, Answering, Source},
-    table::table,
+    table::{print, table},
 };
 use crate::analytics::sql::Answer;
 
@@ -65,10 +65,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         Answering::Gateway(gateway) => gateway.post("/v1/system/sql", &json!({ "sql": sql }))?,
         Answering::Files(analytics) => analytics.sql(&sql, None).map_err(remote::Error::from)?,
     };
-    let mut out = io::stdout().lock();
-    for line in lines(&answer, format) {
-        writeln!(out, "{line}").map_err(Error::Output)?;
-    }
+    print(lines(&answer, format)).map_err(Error::Output)?;
     if answer.truncated {
         let _ = writeln!(io::stderr(), "there are more rows: add a LIMIT, or group by something");
     }

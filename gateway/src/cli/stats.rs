@@ -1,6 +1,6 @@
 //! `route-switch stats`: figures in the terminal, of a running gateway or of the files of a stopped one.
 
-use std::io::{self, Write};
+use std::io;
 use std::str::FromStr;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     remote::{self, Answering, Source},
-    table::table,
+    table::{print, table},
 };
 use crate::analytics::system::{Dimension, Granularity, Query};
 
@@ -91,16 +91,12 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
             serde_json::to_value(answer).map_err(remote::Error::Understand)?
         }
     };
-    let mut out = io::stdout().lock();
     let lines = if json {
         vec![answer.to_string()]
     } else {
         lines(&answer, &dimensions, granularity != "none")
     };
-    for line in lines {
-        writeln!(out, "{line}").map_err(Error::Output)?;
-    }
-    Ok(())
+    print(lines).map_err(Error::Output)
 }
 
 fn granularity(text: &str) -> Result<&'static str, String> {

@@ -1,5 +1,19 @@
 //! Tables of text: names to the left, numbers to the right.
 
+use std::io::{self, Write};
+
+/// Writes lines to the standard output. That their reader has seen enough is no fault.
+pub(super) fn print(lines: Vec<String>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        match writeln!(out, "{line}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+            written => written?,
+        }
+    }
+    Ok(())
+}
+
 /// The lines of a table. The first `names` columns stand to the left.
 pub(super) fn table(names: usize, head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
