@@ -43,6 +43,7 @@ use record::Record;
 use writer::Writer;
 
 pub(crate) use batch::Entry;
+pub(crate) use escaped::unescape;
 pub use lane::Clock;
 pub use schema::Newer;
 pub(crate) use schema::{newest, steps_from};

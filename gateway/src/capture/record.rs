@@ -96,7 +96,7 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Part of `prompt_tokens`: read from the provider's cache.
     pub cached_tokens: u64,
-    /// Part of `prompt_tokens`: written to the provider's cache.
+    /// Part of `prompt_tokens`, beside `cached_tokens`: what the provider wrote to its cache.
     pub cache_write_tokens: u64,
     pub completion_tokens: u64,
     /// Part of `completion_tokens`.

@@ -1,4 +1,4 @@
-//! `POST /chat/completions`.
+//! `POST /chat/completions` and `POST /messages`.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -22,8 +22,14 @@ use crate::{
     capture::record::{Answer, Outcome},
     config::resolved::{Config, Route, Target},
     providers::{
+        answer::Marks,
         body::Pieces,
-        dialect::openai::{answer::Stamp, json_string, request::ChatRequest, stream::UsagePlace},
+        dialect::{
+            anthropic::request::{MessagesRequest, Purpose},
+            openai::{json_string, request::ChatRequest, stream::UsagePlace},
+        },
+        front::ClientRequest,
+        stamp::Stamp,
     },
     routing::{
         exchange::{Exchange, Opening},
@@ -44,6 +50,8 @@ const SNAPSHOT: HeaderName = HeaderName::from_static("x-route-switch-snapshot");
 const ROUTE: HeaderName = HeaderName::from_static("x-route-switch-route");
 const TARGET: HeaderName = HeaderName::from_static("x-route-switch-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-route-switch-attempts");
+/// Where `Anthropic`'s SDKs look for the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-route-switch-overhead-us");
 
 pub(super) type Opened = Result<Live, Unopened>;
@@ -52,6 +60,7 @@ pub(super) type OpeningStream = Pin<Box<dyn Future<Output = Opened> + Send>>;
 /// What is known of a request when its answer's headers are written.
 struct Head<'a> {
     id: &'a str,
+    contract: Contract,
     config: &'a Config,
     route: Option<&'a Route>,
     target: Option<&'a Target>,
@@ -92,18 +101,24 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         Ok(body) => body,
         Err(error) => return chat.refuse(error, None),
     };
-    let request = match ChatRequest::scan(body) {
+    let scanned = match contract {
+        Contract::OpenAi | Contract::OpenRouter => ChatRequest::scan(body).map(ClientRequest::OpenAi),
+        Contract::Anthropic => {
+            MessagesRequest::scan(body, &parts.headers, Purpose::Answer).map(ClientRequest::Anthropic)
+        }
+    };
+    let request = match scanned {
         Ok(request) => request,
         Err(error) => return chat.refuse((&error).into(), None),
     };
     chat.exchange
-        .asked(&request.model, request.stream, request.user.clone());
-    let Some(route) = chat.config.route(&caller, &request.model).cloned() else {
-        let error = ApiError::model_not_found(&request.model);
+        .asked(request.model(), request.stream(), request.user().map(Into::into));
+    let Some(route) = chat.config.route(&caller, request.model()).cloned() else {
+        let error = ApiError::model_not_found(request.model());
         return chat.refuse(error, None);
     };
-    chat.exchange.routed(&route, &request.body);
-    if request.stream {
+    chat.exchange.routed(&route, request.body());
+    if request.stream() {
         // In a box of its own, so that the future of a request that is not streamed stays small.
         Box::pin(chat.stream(route, request)).await
     } else {
@@ -126,6 +141,7 @@ impl Chat {
         } = self;
         let head = Head {
             id: exchange.id(),
+            contract,
             config: &config,
             route,
             target,
@@ -133,14 +149,15 @@ impl Chat {
             overhead_micros: Some(exchange.overhead_micros()),
         };
         let headers = head.headers();
-        let status = error.status.as_u16();
+        let status = error.status_for(contract).as_u16();
+        let id: Box<str> = exchange.id().into();
         exchange.fail(outcome, status, &error.message);
-        let mut response = error.respond(contract);
+        let mut response = error.respond_of(Some(&id), contract);
         response.headers_mut().extend(headers);
         response
     }
 
-    async fn whole(mut self, route: &Route, request: &ChatRequest) -> Response {
+    async fn whole(mut self, route: &Route, request: &ClientRequest) -> Response {
         let asked = tokio::select! {
             biased;
             asked = whole::ask(&self.worker.clients, route, request, &mut self.exchange) => Some(asked),
@@ -156,11 +173,15 @@ impl Chat {
             model: whole.target.model_json.clone(),
             provider: whole.target.provider_json.clone(),
         };
-        let pieces = whole
-            .answer
-            .stamped(&stamp, &whole.answered.usage, whole.answered.cost_pico_usd);
+        let pieces = whole.answer.written(&Marks {
+            stamp: &stamp,
+            created_unix_seconds: self.exchange.started_unix_seconds(),
+            used: &whole.answered.usage,
+            cost_pico_usd: whole.answered.cost_pico_usd,
+        });
         let head = Head {
             id: self.exchange.id(),
+            contract: self.contract,
             config: &self.config,
             route: Some(route),
             target: Some(whole.target),
@@ -177,20 +198,20 @@ impl Chat {
         response
     }
 
-    async fn stream(self, route: Arc<Route>, request: ChatRequest) -> Response {
+    async fn stream(self, route: Arc<Route>, request: ClientRequest) -> Response {
         let Self {
             worker,
             contract,
             config,
             exchange,
         } = self;
-        let place = match contract {
-            Contract::OpenRouter => UsagePlace::EmptyDelta,
-            Contract::OpenAi if request.include_usage => UsagePlace::OwnChunk,
-            Contract::OpenAi => UsagePlace::FinishChunk,
+        let place = match (contract, &request) {
+            (Contract::OpenRouter, _) => UsagePlace::EmptyDelta,
+            (_, ClientRequest::OpenAi(request)) if request.include_usage => UsagePlace::OwnChunk,
+            _ => UsagePlace::FinishChunk,
         };
         let id: Box<str> = exchange.id().into();
-        let model = json_string(&request.model);
+        let model = json_string(request.model());
         let asked = StreamRequest {
             clients: Arc::clone(&worker.clients),
             route: Arc::clone(&route),
@@ -202,7 +223,7 @@ impl Chat {
             biased;
             opened = &mut opening => opened,
             () = sleep(route.commit_after) => {
-                let head = Head { id: &id, config: &config, route: Some(&route), target: None, attempts: 0, overhead_micros: None };
+                let head = Head { id: &id, contract, config: &config, route: Some(&route), target: None, attempts: 0, overhead_micros: None };
                 return respond(head.headers(), ChatStream::new(State::Opening(opening, Arc::clone(&route)), contract, id, model, &worker.ledger.ending));
             }
         };
@@ -215,6 +236,7 @@ impl Chat {
                 let target = Some(live.target());
                 let head = Head {
                     id: &id,
+                    contract,
                     config: &config,
                     route: Some(&route),
                     target,
@@ -262,6 +284,7 @@ impl Head<'_> {
     fn headers(&self) -> HeaderMap {
         let Self {
             id,
+            contract,
             config,
             route,
             target,
@@ -270,6 +293,9 @@ impl Head<'_> {
         } = self;
         let mut headers = HeaderMap::with_capacity(12);
         if let Ok(id) = HeaderValue::from_str(id) {
+            if *contract == Contract::Anthropic {
+                headers.insert(REQUEST_ID, id.clone());
+            }
             headers.insert(GENERATION_ID, id);
         }
         headers.insert(SNAPSHOT, config.revision_header.clone());
@@ -304,7 +330,7 @@ fn respond(headers: HeaderMap, stream: ChatStream) -> Response {
 
 /// Reads a request's body. One that is too long is read all the same, within bounds, and thrown away: a client that is still
 /// sending when the connection closes would not see the answer.
-async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
+pub(super) async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());

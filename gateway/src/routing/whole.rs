@@ -14,11 +14,7 @@ use super::{
 use crate::{
     capture::record::Usage,
     config::resolved::{Route, Target},
-    providers::{
-        client::Clients,
-        dialect::openai::{answer::Answer, request::ChatRequest},
-        failure::Failure,
-    },
+    providers::{answer::Answer, client::Clients, failure::Failure, front::ClientRequest},
 };
 
 /// Longest answer that is held, in bytes.
@@ -35,7 +31,7 @@ pub struct Whole<'a> {
 pub async fn ask<'a>(
     clients: &Clients,
     route: &'a Route,
-    request: &ChatRequest,
+    request: &ClientRequest,
     exchange: &mut Exchange,
 ) -> Result<Whole<'a>, Unanswered> {
     let (index, answer) = until_answered(route, exchange, AskWhole { clients, request }).await?;
@@ -51,7 +47,7 @@ pub async fn ask<'a>(
 
 struct AskWhole<'a> {
     clients: &'a Clients,
-    request: &'a ChatRequest,
+    request: &'a ClientRequest,
 }
 
 impl Ask for AskWhole<'_> {
@@ -62,15 +58,15 @@ impl Ask for AskWhole<'_> {
     }
 }
 
-async fn ask_target(clients: &Clients, target: &Target, request: &ChatRequest) -> Result<Answer, Failure> {
+async fn ask_target(clients: &Clients, target: &Target, request: &ClientRequest) -> Result<Answer, Failure> {
     let deadlines = Deadlines::from_now(target);
     let answer = send(clients, target, request, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let body = read(answer.into_body(), target, &deadlines).await?;
-    Ok(Answer::read(body)?)
+    Ok(Answer::read(body, target.dialect, request.dialect())?)
 }
 
-async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Result<Bytes, Failure> {
+pub(super) async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
@@ -109,10 +105,10 @@ fn too_late(target: &Target, deadlines: &Deadlines) -> Failure {
     }
 }
 
-fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered {
-    let usage = answer.usage.unwrap_or_else(|| Usage {
-        prompt_tokens: estimated_tokens(request.messages_bytes),
-        completion_tokens: estimated_tokens(answer.message().len()),
+fn account(answer: &Answer, target: &Target, request: &ClientRequest) -> Answered {
+    let usage = answer.usage().unwrap_or_else(|| Usage {
+        prompt_tokens: estimated_tokens(request.prompt_bytes()),
+        completion_tokens: estimated_tokens(answer.content_bytes()),
         estimated: true,
         ..Usage::default()
     });
@@ -120,7 +116,7 @@ fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered 
         usage,
         cost_pico_usd: target.price.and_then(|price| price.cost_pico_usd(&usage)),
         finish_reason: answer.finish_reason(),
-        upstream_id: answer.upstream_id.clone(),
+        upstream_id: answer.upstream_id(),
     }
 }
 
