@@ -31,7 +31,7 @@ async fn the_files_stay_below_their_bound_and_the_figures_are_exact() -> anyhow:
     let route = capturing(
         "kept",
         "sim-words-2",
-        json!({ "content": true, "maxExamples": 10_000_000 }),
+        &json!({ "content": true, "maxExamples": 10_000_000 }),
     );
     let stage = Stage::new().await?;
     let provider = e2e::manifest::provider("sim", json!({ "vendor": "Simulated" }));
@@ -62,7 +62,7 @@ async fn the_files_stay_below_their_bound_and_the_figures_are_exact() -> anyhow:
         (1000..ROUNDS * REQUESTS).contains(&examples),
         "{examples} examples are left"
     );
-    println!(
+    eprintln!(
         "at most {most} bytes; {examples} examples of {} are left",
         ROUNDS * REQUESTS
     );

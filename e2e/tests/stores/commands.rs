@@ -33,8 +33,8 @@ fn lines(text: &str) -> Vec<String> {
 #[tokio::test]
 async fn figures_and_queries_are_the_same_from_a_running_gateway_and_from_its_files() -> anyhow::Result<()> {
     let objects = [
-        capturing("fine", "sim-words-2", json!({})),
-        capturing("limited", "sim-429", json!({})),
+        capturing("fine", "sim-words-2", &json!({})),
+        capturing("limited", "sim-429", &json!({})),
         key("admin", json!({ "key": "rs-admin", "role": "Admin" })),
         key("user", json!({ "key": "rs-user" })),
     ];

@@ -11,7 +11,7 @@ use crate::{ask, capturing, worked};
 #[tokio::test]
 async fn an_admin_deletes_what_was_captured_of_a_user_in_both_stores_and_sums_stay() -> anyhow::Result<()> {
     let objects = [
-        capturing("kept", "sim-words-2", json!({ "content": true })),
+        capturing("kept", "sim-words-2", &json!({ "content": true })),
         key("admin", json!({ "key": "rs-admin", "role": "Admin" })),
         key("viewer", json!({ "key": "rs-viewer", "role": "Viewer" })),
         key("elsewhere/admin", json!({ "key": "rs-elsewhere", "role": "Admin" })),

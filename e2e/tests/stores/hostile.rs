@@ -25,7 +25,7 @@ async fn sql(client: &Client, statement: &str) -> anyhow::Result<Answer> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_statements_are_refused_or_stopped_in_time_and_the_service_does_not_notice() -> anyhow::Result<()> {
     let objects = [
-        capturing("kept", "sim-words-8", json!({ "content": true })),
+        capturing("kept", "sim-words-8", &json!({ "content": true })),
         key("viewer", json!({ "key": "rs-viewer", "role": "Viewer" })),
     ];
     let (_stage, gateway) = Stage::playing(&objects).await?;
@@ -58,7 +58,7 @@ async fn hostile_statements_are_refused_or_stopped_in_time_and_the_service_does_
             answer.text()
         );
         ensure!(took < IN_TIME, "{statement} took {took:?}");
-        println!("{took:?}  {statement}  ->  {}", answer.error()?["message"]);
+        eprintln!("{took:?}  {statement}  ->  {}", answer.error()?["message"]);
     }
     is_over.store(true, Ordering::Relaxed);
     traffic.await??;

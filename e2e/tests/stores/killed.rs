@@ -95,7 +95,7 @@ async fn killed_at_twenty_moments_it_loses_at_most_a_second_and_doubles_nothing(
         unseen <= broken,
         "{unseen} rows of which no client knows, of {broken} broken requests"
     );
-    println!(
+    eprintln!(
         "{} whole answers, {} kept, {} at least a second old: all kept; {broken} broken by {KILLS} kills",
         answered.len(),
         requests.len(),

@@ -33,8 +33,8 @@ async fn all(
 #[tokio::test]
 async fn pages_hold_each_request_once_while_more_come_and_filters_leave_what_fits() -> anyhow::Result<()> {
     let routes = [
-        capturing("fine", "sim-words-2", json!({})),
-        capturing("limited", "sim-429", json!({})),
+        capturing("fine", "sim-words-2", &json!({})),
+        capturing("limited", "sim-429", &json!({})),
     ];
     let (_stage, gateway) = Stage::playing(&routes).await?;
     let mut sent = Vec::new();
@@ -82,7 +82,7 @@ async fn pages_hold_each_request_once_while_more_come_and_filters_leave_what_fit
 
 #[tokio::test]
 async fn a_user_sees_its_own_and_a_viewer_its_namespaces() -> anyhow::Result<()> {
-    let mut shared = capturing("shared", "sim-words-2", json!({}));
+    let mut shared = capturing("shared", "sim-words-2", &json!({}));
     shared["spec"]["allowedNamespaces"] = json!(["*"]);
     let objects = [
         shared,

@@ -19,7 +19,7 @@ fn ask(model: &str, content: &str) -> Value {
 }
 
 /// A Route to one model of the simulator that captures so.
-fn capturing(name: &str, model: &str, capture: Value) -> Value {
+fn capturing(name: &str, model: &str, capture: &Value) -> Value {
     route(
         name,
         json!({ "targets": [target("only", "sim", model, 1)], "capture": capture }),

@@ -54,7 +54,7 @@ async fn stage() -> anyhow::Result<Stage> {
     let stage = Stage::new().await?;
     let objects = [
         provider("sim", json!({ "vendor": "Simulated" })),
-        capturing("kept", "sim-words-2", json!({ "content": true })),
+        capturing("kept", "sim-words-2", &json!({ "content": true })),
     ];
     stage.write("objects.yaml", &file(&objects))?;
     Ok(stage)

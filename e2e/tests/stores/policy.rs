@@ -11,10 +11,14 @@ use crate::{ask, capturing, worked};
 #[tokio::test]
 async fn a_route_decides_what_is_kept_of_its_requests() -> anyhow::Result<()> {
     let routes = [
-        capturing("nothing", "sim-words-2", json!({ "metadata": false })),
-        capturing("figures", "sim-words-2", json!({})),
-        capturing("sample", "sim-words-2", json!({ "content": true, "samplePercent": 25 })),
-        capturing("few", "sim-words-2", json!({ "content": true, "maxExamples": 5 })),
+        capturing("nothing", "sim-words-2", &json!({ "metadata": false })),
+        capturing("figures", "sim-words-2", &json!({})),
+        capturing(
+            "sample",
+            "sim-words-2",
+            &json!({ "content": true, "samplePercent": 25 }),
+        ),
+        capturing("few", "sim-words-2", &json!({ "content": true, "maxExamples": 5 })),
     ];
     let (stage, mut gateway) = Stage::playing(&routes).await?;
     for name in ["nothing", "figures", "sample", "few"] {
@@ -68,8 +72,8 @@ async fn what_is_redacted_is_in_no_file() -> anyhow::Result<()> {
         { "jsonPath": "$.messages[*].name" },
     ]);
     let routes = [
-        capturing("plain", "sim-chunks-5", json!({ "content": true, "redact": redact })),
-        capturing("failing", "sim-400", json!({ "content": true, "redact": redact })),
+        capturing("plain", "sim-chunks-5", &json!({ "content": true, "redact": redact })),
+        capturing("failing", "sim-400", &json!({ "content": true, "redact": redact })),
     ];
     let (stage, mut gateway) = Stage::playing(&routes).await?;
     for model in ["plain", "failing"] {
