@@ -35,8 +35,8 @@ async fn figures_and_queries_are_the_same_from_a_running_gateway_and_from_its_fi
     let objects = [
         capturing("fine", "sim-words-2", &json!({})),
         capturing("limited", "sim-429", &json!({})),
-        key("admin", json!({ "key": "rs-admin", "role": "Admin" })),
-        key("user", json!({ "key": "rs-user" })),
+        key("admin", json!({ "key": "rs-admin-key", "role": "Admin" })),
+        key("user", json!({ "key": "rs-user-key" })),
     ];
     let (stage, mut gateway) = Stage::playing(&objects).await?;
     for _ in 0..5 {
@@ -54,13 +54,13 @@ async fn figures_and_queries_are_the_same_from_a_running_gateway_and_from_its_fi
                 "--url",
                 &url,
                 "--key",
-                "rs-admin",
+                "rs-admin-key",
                 "--group-by",
                 "route,outcome",
             ])
             .await?,
         )?,
-        told(&run(&["sql", "--url", &url, "--key", "rs-admin", query]).await?)?,
+        told(&run(&["sql", "--url", &url, "--key", "rs-admin-key", query]).await?)?,
     ];
     ensure!(
         lines(&running[1]) == ["route outcome n", "default/fine ok 5", "default/limited rate_limited 5"],
@@ -78,7 +78,7 @@ async fn figures_and_queries_are_the_same_from_a_running_gateway_and_from_its_fi
         running[0]
     );
     for (arguments, says) in [
-        (vec!["sql", "--url", &url, "--key", "rs-user", query], "403"),
+        (vec!["sql", "--url", &url, "--key", "rs-user-key", query], "403"),
         (
             vec!["sql", "--url", &url, "SELECT * FROM read_csv('/etc/passwd')"],
             "read_csv",

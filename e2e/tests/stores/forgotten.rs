@@ -12,9 +12,9 @@ use crate::{ask, capturing, worked};
 async fn an_admin_deletes_what_was_captured_of_a_user_in_both_stores_and_sums_stay() -> anyhow::Result<()> {
     let objects = [
         capturing("kept", "sim-words-2", &json!({ "content": true })),
-        key("admin", json!({ "key": "rs-admin", "role": "Admin" })),
-        key("viewer", json!({ "key": "rs-viewer", "role": "Viewer" })),
-        key("elsewhere/admin", json!({ "key": "rs-elsewhere", "role": "Admin" })),
+        key("admin", json!({ "key": "rs-admin-key", "role": "Admin" })),
+        key("viewer", json!({ "key": "rs-viewer-key", "role": "Viewer" })),
+        key("elsewhere/admin", json!({ "key": "rs-elsewhere-key", "role": "Admin" })),
     ];
     let (stage, mut gateway) = Stage::playing(&objects).await?;
     let mut anns = Vec::new();
@@ -27,20 +27,24 @@ async fn an_admin_deletes_what_was_captured_of_a_user_in_both_stores_and_sums_st
         }
     }
     let path = "/v1/generations?user=ann";
-    ensure!(gateway.client.with_key("rs-viewer")?.delete(path).await?.status == 403);
-    let nameless = gateway.client.with_key("rs-admin")?.delete("/v1/generations").await?;
+    ensure!(gateway.client.with_key("rs-viewer-key")?.delete(path).await?.status == 403);
+    let nameless = gateway
+        .client
+        .with_key("rs-admin-key")?
+        .delete("/v1/generations")
+        .await?;
     ensure!(
         nameless.status == 400 && nameless.error()?["param"] == "user",
         "{}",
         nameless.text()
     );
-    let elsewhere = gateway.client.with_key("rs-elsewhere")?.delete(path).await?;
+    let elsewhere = gateway.client.with_key("rs-elsewhere-key")?.delete(path).await?;
     ensure!(
         elsewhere.json()?["data"] == json!({ "user": "ann", "examples": 0, "requests": 0 }),
         "{}",
         elsewhere.text()
     );
-    let deleted = gateway.client.with_key("rs-admin")?.delete(path).await?;
+    let deleted = gateway.client.with_key("rs-admin-key")?.delete(path).await?;
     ensure!(
         deleted.json()?["data"] == json!({ "user": "ann", "examples": 10, "requests": 10 }),
         "{}",

@@ -26,13 +26,18 @@ async fn sql(client: &Client, statement: &str) -> anyhow::Result<Answer> {
 async fn hostile_statements_are_refused_or_stopped_in_time_and_the_service_does_not_notice() -> anyhow::Result<()> {
     let objects = [
         capturing("kept", "sim-words-8", &json!({ "content": true })),
-        key("viewer", json!({ "key": "rs-viewer", "role": "Viewer" })),
+        key("viewer", json!({ "key": "rs-viewer-key", "role": "Viewer" })),
     ];
     let (_stage, gateway) = Stage::playing(&objects).await?;
     for _ in 0..400 {
         worked(gateway.client.chat(&ask("kept", "rivers")).await?)?;
     }
-    ensure!(sql(&gateway.client.with_key("rs-viewer")?, "SELECT 1").await?.status == 403);
+    ensure!(
+        sql(&gateway.client.with_key("rs-viewer-key")?, "SELECT 1")
+            .await?
+            .status
+            == 403
+    );
 
     let is_over = Arc::new(AtomicBool::new(false));
     let served = Arc::new(AtomicUsize::new(400));

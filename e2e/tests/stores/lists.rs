@@ -86,23 +86,28 @@ async fn a_user_sees_its_own_and_a_viewer_its_namespaces() -> anyhow::Result<()>
     shared["spec"]["allowedNamespaces"] = json!(["*"]);
     let objects = [
         shared,
-        key("user", json!({ "key": "rs-user" })),
-        key("viewer", json!({ "key": "rs-viewer", "role": "Viewer" })),
-        key("team/user", json!({ "key": "rs-team", "routes": "*" })),
-        key("team/viewer", json!({ "key": "rs-team-viewer", "role": "Viewer" })),
+        key("user", json!({ "key": "rs-user-key" })),
+        key("viewer", json!({ "key": "rs-viewer-key", "role": "Viewer" })),
+        key("team/user", json!({ "key": "rs-team-key", "routes": "*" })),
+        key("team/viewer", json!({ "key": "rs-team-viewer-key", "role": "Viewer" })),
     ];
     let (_stage, gateway) = Stage::playing(&objects).await?;
     let client = |key: &str| gateway.client.with_key(key);
-    for (key, model, count) in [("rs-user", "shared", 3), ("rs-team", "default/shared", 2)] {
+    for (key, model, count) in [("rs-user-key", "shared", 3), ("rs-team-key", "default/shared", 2)] {
         for _ in 0..count {
             crate::worked(client(key)?.chat(&ask(model, "x")).await?)?;
         }
     }
-    for (key, count) in [("rs-user", 3), ("rs-team", 2), ("rs-viewer", 5), ("rs-team-viewer", 2)] {
+    for (key, count) in [
+        ("rs-user-key", 3),
+        ("rs-team-key", 2),
+        ("rs-viewer-key", 5),
+        ("rs-team-viewer-key", 2),
+    ] {
         let page = client(key)?.get_json("/v1/generations").await?;
         ensure!(ids(&page).len() == count, "{key}: {page}");
     }
-    let foreign = client("rs-team")?.get_json("/v1/generations").await?;
+    let foreign = client("rs-team-key")?.get_json("/v1/generations").await?;
     let key = foreign["data"][0]["key"].as_str().context("no key")?;
     ensure!(key == "team/user", "{key}");
     Ok(())

@@ -15,8 +15,8 @@ use crate::capture::{Forget, Size};
 const EXPIRE_INTERVAL_MICROS: i64 = 60_000_000;
 /// Hours of rows that are rolled up at one look.
 const HOURS: usize = 24;
-/// Requests that are shed at once, at least: space is free again when all rows of a group of 122,880 are deleted.
-const LEAST_SHED: u64 = 50_000;
+/// Requests that are shed at once. Space is free again when all rows of a group (122,880 of them) are deleted.
+const LEAST_SHED: u64 = 5_000;
 const MOST_SHED: u64 = 250_000;
 /// Names past which it is looked which are still in use, whenever rows were deleted.
 const MANY_NAMES: usize = 10_000;
@@ -72,9 +72,10 @@ impl Writer {
         Ok(())
     }
 
+    /// Sums by the hour go when there is nothing else, in either store: they take little, and tell what the rest no more does.
     pub(super) fn oldest_row(&self) -> duckdb::Result<Option<i64>> {
-        let oldest =
-            "SELECT epoch_us(coalesce((SELECT min(created) FROM request_rows), (SELECT min(hour) FROM hourly_rows)))";
+        let oldest = "SELECT coalesce((SELECT epoch_us(min(created)) FROM request_rows),
+            CASE WHEN EXISTS (SELECT 1 FROM hourly_rows) THEN 9223372036854775807 END)";
         self.connection.query_row(oldest, [], |row| row.get(0))
     }
 
