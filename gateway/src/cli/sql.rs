@@ -113,7 +113,7 @@ mod tests {
         };
         assert_eq!(
             lines(&answer, Format::Table),
-            ["route     n", "a [2J    12", "-       1.5"]
+            ["route    n", "a [2J   12", "-      1.5"]
         );
         assert_eq!(lines(&answer, Format::Json).len(), 1);
     }
