@@ -62,7 +62,12 @@ impl Answer {
         }
         let answer = self.json()?;
         let content = answer["choices"][0]["message"]["content"].as_str();
-        let text = || answer["content"].as_array()?.iter().find_map(|block| block["text"].as_str());
+        let text = || {
+            answer["content"]
+                .as_array()?
+                .iter()
+                .find_map(|block| block["text"].as_str())
+        };
         let content = content.or_else(text);
         Ok(content.with_context(|| format!("no content: {answer}"))?.to_owned())
     }

@@ -53,13 +53,10 @@ impl Transcript {
 
     /// Why the answer ended, in the dialect's words.
     pub fn finish_reason(&self) -> Option<&str> {
-        self.chunks
-            .iter()
-            .rev()
-            .find_map(|chunk| {
-                let of_openai = chunk["choices"][0]["finish_reason"].as_str();
-                of_openai.or_else(|| chunk["delta"]["stop_reason"].as_str())
-            })
+        self.chunks.iter().rev().find_map(|chunk| {
+            let of_openai = chunk["choices"][0]["finish_reason"].as_str();
+            of_openai.or_else(|| chunk["delta"]["stop_reason"].as_str())
+        })
     }
 
     pub fn usage(&self) -> Option<Value> {

@@ -45,7 +45,10 @@ async fn relay(stage: &Stage, gateway: &Gateway, front: Front, provider: &str) -
         ensure!(text.is_some(), "the stream ended before chunk {chunk}");
         let request = stage.simulator.last_request().await?;
         let sent = request["sent_unix_micros"].as_array().map_or(0, Vec::len);
-        ensure!(sent == chunk, "the client has {chunk} chunks, the provider has sent {sent}");
+        ensure!(
+            sent == chunk,
+            "the client has {chunk} chunks, the provider has sent {sent}"
+        );
         stage.simulator.release(GATE).await?;
     }
     ensure!(stream.content().await?.is_none(), "more chunks than the provider has");
@@ -71,14 +74,26 @@ async fn an_answer_is_the_providers_own_however_it_comes() -> anyhow::Result<()>
 }
 
 async fn same_answers(stage: &Stage, gateway: &Gateway, front: Front, provider: &str) -> anyhow::Result<()> {
-    let behind = if provider == "sim" { Front::OpenAi } else { Front::Anthropic };
+    let behind = if provider == "sim" {
+        Front::OpenAi
+    } else {
+        Front::Anthropic
+    };
     let client = stage.simulator.client.with_header("anthropic-version", "2023-06-01")?;
-    let own = worked(behind.send(&client, &behind.ask("sim-words-9", false)).await?)?.content()?;
+    let mut plain = behind.ask("sim-words-9", false);
+    if front != behind && behind == Front::Anthropic {
+        plain["messages"][0]["content"] = json!([{ "type": "text", "text": plain["messages"][0]["content"] }]);
+    }
+    let own = worked(behind.send(&client, &plain).await?)?.content()?;
     for stream in [false, true] {
         let body = front.ask(&format!("{provider}-drip"), stream);
         let answer = worked(front.send(&gateway.client, &body).await?)?;
         ensure!(answer.content()? == own, "{} is not {own}", answer.text());
-        ensure!(!stream || answer.transcript()?.is_done, "no end mark: {}", answer.text());
+        ensure!(
+            !stream || answer.transcript()?.is_done,
+            "no end mark: {}",
+            answer.text()
+        );
     }
     let mut records = Vec::new();
     for stream in [false, true] {
@@ -98,6 +113,12 @@ async fn record(gateway: &Gateway, id: &str) -> anyhow::Result<Value> {
         Ok((answer.status == 200).then_some(answer))
     });
     let told = told.await?.json()?["data"].take();
-    let shown = ["tokens_prompt", "tokens_completion", "native_tokens_cached", "finish_reason", "native_finish_reason"];
+    let shown = [
+        "tokens_prompt",
+        "tokens_completion",
+        "native_tokens_cached",
+        "finish_reason",
+        "native_finish_reason",
+    ];
     Ok(shown.iter().map(|name| told[*name].clone()).collect())
 }
