@@ -321,8 +321,8 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
         header::USER_AGENT,
         HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
     );
-    if let Some(credential) = &provider.credential {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", credential.expose())).ok()?;
+    if let Some(entry) = provider.credentials.first() {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", entry.credential.expose())).ok()?;
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
     }
