@@ -10,13 +10,23 @@ use bytes::Bytes;
 use crds::{
     object::{DEFAULT_NAMESPACE, ObjectName},
     reference::is_allowed,
-    snapshot::{KeyEntry, KeyRoutes, ProviderEntry, Role, RouteEntry, Snapshot, TargetEntry},
+    route::SessionAffinity,
+    snapshot::{
+        CredentialEntry, KeyEntry, KeyRoutes, ProviderEntry, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry,
+    },
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use tokio::time::Instant;
 
 use crate::{
     providers::{dialect::openai::json_string, price::Price},
-    routing::choice::Sequence,
+    routing::{
+        account::{Account, Key},
+        attempt::Credential,
+        breaker::Rules,
+        choice::{Candidate, Sequence},
+        health::Health,
+    },
     telemetry::metrics::RouteMetrics,
 };
 
@@ -26,9 +36,13 @@ pub struct Config {
     pub revision: Arc<str>,
     pub revision_header: HeaderValue,
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
+    accounts: Accounts,
     /// By namespace, then by the name that clients send.
     routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
 }
+
+/// By Provider.
+type Accounts = HashMap<ObjectName, Arc<Account>>;
 
 /// A client key.
 #[derive(Debug)]
@@ -61,6 +75,9 @@ pub struct Route {
     /// Those that resolved.
     pub targets: Vec<Target>,
     pub sequence: Sequence,
+    pub retry: RetryEntry,
+    pub breaker: Rules,
+    pub affinity: SessionAffinity,
     pub commit_after: Duration,
     pub capture_content: bool,
     pub metrics: RouteMetrics,
@@ -84,8 +101,11 @@ pub struct Target {
     /// The model as a JSON string.
     pub model_json: Bytes,
     pub uri: Uri,
-    /// All headers of a request but its length: host, credential, content type, those of the Provider.
+    /// All headers of a request but its length and the credential: host, content type, those of the Provider.
     pub headers: HeaderMap,
+    /// The Provider's keys and places.
+    pub account: Arc<Account>,
+    pub health: Arc<Health>,
     pub timeouts: Timeouts,
     pub price: Option<Price>,
 }
@@ -100,18 +120,25 @@ pub struct Timeouts {
 }
 
 impl Config {
-    /// Looks everything up. Counters of Routes go on from `previous`.
+    /// Looks everything up. What was counted and learnt of Routes, targets and Providers goes on from `previous`.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
+        let before: HashMap<&ObjectName, &Route> = previous
+            .iter()
+            .flat_map(|config| config.routes.values().flat_map(BTreeMap::values))
+            .map(|route| (&route.object, &**route))
+            .collect();
+        let accounts: Accounts = snapshot
+            .providers
+            .iter()
+            .map(|(object, entry)| {
+                let before = previous.and_then(|config| config.accounts.get(object));
+                (object.clone(), Arc::new(account(entry, before.map(AsRef::as_ref))))
+            })
+            .collect();
         for (object, entry) in &snapshot.routes {
-            let before = previous.and_then(|config| {
-                config
-                    .routes
-                    .get(&object.namespace)?
-                    .values()
-                    .find(|route| route.object == *object)
-            });
-            let route = Arc::new(Route::resolve(object, entry, &snapshot, before.map(AsRef::as_ref)));
+            let before = before.get(object).copied();
+            let route = Arc::new(Route::resolve(object, entry, &snapshot, &accounts, before));
             let names = routes.entry(object.namespace.clone()).or_default();
             names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
         }
@@ -125,6 +152,7 @@ impl Config {
             revision_header: header_value(&revision),
             revision,
             keys,
+            accounts,
             routes,
             snapshot,
         }
@@ -195,6 +223,14 @@ impl Caller {
         }
     }
 
+    /// The hash of the key.
+    pub fn key_sha256(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::Local => None,
+            Self::Key(key) => Some(&key.sha256),
+        }
+    }
+
     /// The namespace to which the caller is confined.
     pub fn confined_to(&self) -> Option<&str> {
         match self {
@@ -237,18 +273,32 @@ impl ClientKey {
 }
 
 impl Route {
-    fn resolve(object: &ObjectName, entry: &RouteEntry, snapshot: &Snapshot, before: Option<&Self>) -> Self {
+    fn resolve(
+        object: &ObjectName,
+        entry: &RouteEntry,
+        snapshot: &Snapshot,
+        accounts: &Accounts,
+        before: Option<&Self>,
+    ) -> Self {
         let name: Arc<str> = object.to_string().into();
         let mut targets = Vec::with_capacity(entry.targets.len());
-        let mut weights = Vec::with_capacity(entry.targets.len());
+        let mut candidates = Vec::with_capacity(entry.targets.len());
         let mut models = Vec::with_capacity(entry.targets.len());
         for target in entry.targets.iter().filter(|target| target.resolved) {
-            let provider = snapshot.providers.get(&target.provider);
-            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, it, entry)?)))
-            {
+            let (Some(provider), Some(account)) =
+                (snapshot.providers.get(&target.provider), accounts.get(&target.provider))
+            else {
+                continue;
+            };
+            let known = before.and_then(|route| route.health_of(target));
+            if let Some(resolved) = Target::resolve(target, provider, account, known, entry) {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
-                weights.push(target.weight);
+                candidates.push(Candidate {
+                    name: &target.name,
+                    weight: target.weight,
+                    priority: target.priority,
+                });
             }
         }
         let smallest = |tokens: fn(&crds::snapshot::ModelEntry) -> Option<u64>| {
@@ -262,7 +312,7 @@ impl Route {
         Self {
             header: header_value(&name),
             metrics: before.map_or_else(|| RouteMetrics::new(Arc::clone(&name)), |route| route.metrics.clone()),
-            sequence: Sequence::new(entry.strategy, &weights, before.map(|route| &route.sequence)),
+            sequence: Sequence::new(entry.strategy, &candidates, before.map(|route| &route.sequence)),
             context_tokens: smallest(|model| model.context_tokens),
             max_output_tokens: smallest(|model| model.max_output_tokens),
             model: entry
@@ -270,6 +320,9 @@ impl Route {
                 .first()
                 .map_or_else(Box::default, |name| name.as_str().into()),
             allowed_namespaces: entry.allowed_namespaces.clone(),
+            retry: entry.retry.clone(),
+            breaker: entry.breaker,
+            affinity: entry.affinity,
             commit_after: entry.timeouts.commit_after,
             capture_content: entry.capture_content,
             object: object.clone(),
@@ -279,9 +332,25 @@ impl Route {
     }
 }
 
+impl Route {
+    /// What is known of a target, unless it is another model by now.
+    fn health_of(&self, entry: &TargetEntry) -> Option<&Arc<Health>> {
+        let mut targets = self.targets.iter();
+        let same = targets.find(|target| *target.name == *entry.name)?;
+        let is_same = *same.model == *entry.model && *same.provider == *entry.provider.to_string();
+        is_same.then_some(&same.health)
+    }
+}
+
 impl Target {
     /// None when the compiler let something through that no request can be made of.
-    fn resolve(entry: &TargetEntry, provider: &ProviderEntry, route: &RouteEntry) -> Option<Self> {
+    fn resolve(
+        entry: &TargetEntry,
+        provider: &ProviderEntry,
+        account: &Arc<Account>,
+        known: Option<&Arc<Health>>,
+        route: &RouteEntry,
+    ) -> Option<Self> {
         let uri: Uri = format!("{}/chat/completions", provider.base_url).parse().ok()?;
         let own = &provider.timeouts;
         let over = &route.timeouts;
@@ -294,6 +363,8 @@ impl Target {
             model: entry.model.as_str().into(),
             model_json: json_string(&entry.model),
             headers: request_headers(&uri, provider)?,
+            account: Arc::clone(account),
+            health: known.map_or_else(|| Arc::new(Health::new(Instant::now())), Arc::clone),
             uri,
             timeouts: Timeouts {
                 connect: over.connect.unwrap_or(own.connect),
@@ -321,12 +392,24 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
         header::USER_AGENT,
         HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
     );
-    if let Some(entry) = provider.credentials.first() {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", entry.credential.expose())).ok()?;
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
-    }
     Some(headers)
+}
+
+fn account(provider: &ProviderEntry, before: Option<&Account>) -> Account {
+    let now = Instant::now();
+    let keys = provider.credentials.iter().filter_map(|entry| {
+        let CredentialEntry { name, weight, .. } = entry;
+        Some(Key::new(name, *weight, credential(entry)?, now))
+    });
+    let max_concurrent = provider.max_concurrent.and_then(|most| usize::try_from(most).ok());
+    Account::new(keys.collect(), max_concurrent, before)
+}
+
+/// The header that carries a credential.
+fn credential(entry: &CredentialEntry) -> Option<Credential> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", entry.credential.expose())).ok()?;
+    value.set_sensitive(true);
+    Some((header::AUTHORIZATION, value))
 }
 
 /// Names of objects and revisions are visible ASCII.

@@ -31,6 +31,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         .set(gauge(app.queue.queued_bytes() as u64));
     app.metrics.capture_dropped_records.set(gauge(dropped.records));
     app.metrics.capture_dropped_contents.set(gauge(dropped.contents));
+    app.metrics.faults.note_breakers(&app.config.load());
     match app.metrics.render() {
         Ok(text) => (
             [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -19,6 +19,9 @@ use crate::{
 
 /// Longest error body that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The header that carries a credential.
+pub type Credential = (HeaderName, HeaderValue);
 
 /// When an attempt must have come how far.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,7 @@ impl Deadlines {
 pub async fn send(
     clients: &Clients,
     target: &Target,
+    credential: Option<&Credential>,
     request: &ChatRequest,
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
@@ -59,6 +63,9 @@ pub async fn send(
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = target.uri.clone();
     *outgoing.headers_mut() = target.headers.clone();
+    if let Some((name, value)) = credential {
+        outgoing.headers_mut().insert(name, value.clone());
+    }
     let answer = timeout_at(deadlines.first_token, client.request(outgoing)).await;
     let answer = answer.map_err(|_| Failure::FirstTokenTimeout(target.timeouts.first_token))?;
     let answer = answer.map_err(|error| connection_failure(&error))?;

@@ -16,7 +16,10 @@ use crate::{
     },
     config::resolved::{Route, Target},
     providers::failure::Failure,
-    telemetry::metrics::{Metrics, RouteMetrics},
+    telemetry::{
+        faults::FaultMetrics,
+        metrics::{Metrics, RouteMetrics},
+    },
 };
 
 /// Where the records of one traffic thread go.
@@ -192,6 +195,21 @@ impl Exchange {
         current.attempt.cost_pico_usd = answered.cost_pico_usd;
         current.attempt.upstream_id.clone_from(&answered.upstream_id);
         self.close(current, Outcome::Ok);
+    }
+
+    /// Counters of what is done about faults.
+    pub fn faults(&self) -> &FaultMetrics {
+        &self.ledger.metrics.faults
+    }
+
+    /// How long the request has been under way.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The request waited between attempts; that is no work of the gateway's own.
+    pub fn waited(&mut self, duration: Duration) {
+        self.waited += duration;
     }
 
     /// Time that was the gateway's own so far.

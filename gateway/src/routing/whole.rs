@@ -7,9 +7,10 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    attempt::{Deadlines, check_content_type, send},
+    affinity::Affinity,
+    attempt::{Credential, Deadlines, check_content_type, send},
     exchange::{Answered, Exchange},
-    tries::{Ask, Unanswered, until_answered},
+    tries::{Ask, Entered, Unanswered, note_success, until_answered},
 };
 use crate::{
     capture::record::Usage,
@@ -35,11 +36,14 @@ pub struct Whole<'a> {
 pub async fn ask<'a>(
     clients: &Clients,
     route: &'a Route,
+    affinity: Option<Affinity>,
     request: &ChatRequest,
     exchange: &mut Exchange,
 ) -> Result<Whole<'a>, Unanswered> {
-    let (index, answer) = until_answered(route, exchange, AskWhole { clients, request }).await?;
+    let Entered { index, answer, hold } =
+        until_answered(route, affinity, exchange, AskWhole { clients, request }).await?;
     let target = &route.targets[index];
+    note_success(route, target, hold);
     let answered = account(&answer, target, request);
     exchange.answer_attempt(&answered);
     Ok(Whole {
@@ -57,14 +61,19 @@ struct AskWhole<'a> {
 impl Ask for AskWhole<'_> {
     type Answer = Answer;
 
-    async fn at(&mut self, target: &Target, _: &Exchange) -> Result<Answer, Failure> {
-        ask_target(self.clients, target, self.request).await
+    async fn at(&mut self, target: &Target, credential: Option<&Credential>, _: &Exchange) -> Result<Answer, Failure> {
+        ask_target(self.clients, target, credential, self.request).await
     }
 }
 
-async fn ask_target(clients: &Clients, target: &Target, request: &ChatRequest) -> Result<Answer, Failure> {
+async fn ask_target(
+    clients: &Clients,
+    target: &Target,
+    credential: Option<&Credential>,
+    request: &ChatRequest,
+) -> Result<Answer, Failure> {
     let deadlines = Deadlines::from_now(target);
-    let answer = send(clients, target, request, &deadlines).await?;
+    let answer = send(clients, target, credential, request, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let body = read(answer.into_body(), target, &deadlines).await?;
     Ok(Answer::read(body)?)

@@ -6,6 +6,7 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+use super::faults::FaultMetrics;
 use crate::capture::record::{Attempt, Outcome, Record};
 
 const REQUESTS: &str = "route_switch_requests_total";
@@ -41,6 +42,7 @@ pub struct Metrics {
     pub capture_dropped_contents: IntGauge,
     pub config_faults: IntGauge,
     pub config_reloads: IntCounter,
+    pub faults: FaultMetrics,
 }
 
 /// The series of one Route, looked up when they are first needed.
@@ -156,6 +158,7 @@ impl Metrics {
                 "Faults in the manifests that are in the directory now.",
             )?,
             config_reloads,
+            faults: FaultMetrics::register(&registry)?,
             registry,
         })
     }
