@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     object::ObjectName,
     prompt_template::{Message, Variable},
-    provider::Vendor,
+    provider::{Dialect, Vendor},
     reference::{ConfigMapKeyRef, SecretKeyRef},
     route::{RetryOn, SessionAffinity, Strategy},
 };
@@ -36,7 +36,8 @@ pub struct ProviderEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
     pub vendor: Vendor,
-    /// Without a slash at the end; requests go to `{base_url}/chat/completions`.
+    pub dialect: Dialect,
+    /// Without a slash at the end; requests go to `{base_url}/chat/completions`, or to `{base_url}/v1/messages`.
     pub base_url: String,
     pub auth: AuthEntry,
     /// What `auth` resolved to: more than one take turns; none when no credential is sent.
@@ -82,6 +83,7 @@ pub struct ModelEntry {
     pub input_micro_usd_per_m_tok: Option<u64>,
     pub output_micro_usd_per_m_tok: Option<u64>,
     pub cached_input_micro_usd_per_m_tok: Option<u64>,
+    pub cache_write_micro_usd_per_m_tok: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

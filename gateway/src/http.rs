@@ -5,6 +5,7 @@ pub mod analytics;
 mod authenticate;
 pub mod chat;
 mod chat_stream;
+mod count_tokens;
 pub mod error;
 pub mod generation;
 pub mod health;

@@ -5,6 +5,7 @@ pub mod affinity;
 pub mod attempt;
 pub mod breaker;
 pub mod choice;
+pub mod count;
 pub mod exchange;
 pub mod gate;
 pub mod health;

@@ -9,17 +9,22 @@ use std::{
 use bytes::Bytes;
 use crds::{
     object::{DEFAULT_NAMESPACE, ObjectName},
+    provider::Dialect,
     reference::is_allowed,
     route::SessionAffinity,
     snapshot::{
         CredentialEntry, KeyEntry, KeyRoutes, ProviderEntry, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry,
     },
+    vendor,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use tokio::time::Instant;
 
 use crate::{
-    providers::{dialect::openai::json_string, price::Price},
+    providers::{
+        dialect::{anthropic, openai::json_string},
+        price::Price,
+    },
     routing::{
         account::{Account, Key},
         attempt::Credential,
@@ -100,6 +105,7 @@ pub struct Target {
     pub model: Arc<str>,
     /// The model as a JSON string.
     pub model_json: Bytes,
+    pub dialect: Dialect,
     pub uri: Uri,
     /// All headers of a request but its length and the credential: host, content type, those of the Provider.
     pub headers: HeaderMap,
@@ -108,6 +114,10 @@ pub struct Target {
     pub health: Arc<Health>,
     pub timeouts: Timeouts,
     pub price: Option<Price>,
+    /// The longest answer of the model, in tokens, if it is known.
+    pub max_output_tokens: Option<u64>,
+    /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
+    pub output_limit_field: &'static str,
 }
 
 /// How long to wait.
@@ -351,7 +361,12 @@ impl Target {
         known: Option<&Arc<Health>>,
         route: &RouteEntry,
     ) -> Option<Self> {
-        let uri: Uri = format!("{}/chat/completions", provider.base_url).parse().ok()?;
+        let path = match provider.dialect {
+            Dialect::OpenAI => "chat/completions",
+            Dialect::Anthropic => "v1/messages",
+        };
+        let uri: Uri = format!("{}/{path}", provider.base_url).parse().ok()?;
+        let model = provider.models.get(&entry.model);
         let own = &provider.timeouts;
         let over = &route.timeouts;
         Some(Self {
@@ -366,13 +381,16 @@ impl Target {
             account: Arc::clone(account),
             health: known.map_or_else(|| Arc::new(Health::new(Instant::now())), Arc::clone),
             uri,
+            dialect: provider.dialect,
             timeouts: Timeouts {
                 connect: over.connect.unwrap_or(own.connect),
                 first_token: over.first_token.unwrap_or(own.first_token),
                 idle: over.idle.unwrap_or(own.idle),
                 total: over.total.unwrap_or(own.total),
             },
-            price: provider.models.get(&entry.model).and_then(Price::of),
+            price: model.and_then(Price::of),
+            max_output_tokens: model.and_then(|model| model.max_output_tokens),
+            output_limit_field: vendor::row(provider.vendor).output_limit_field,
         })
     }
 }
@@ -392,6 +410,11 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
         header::USER_AGENT,
         HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
     );
+    if provider.dialect == Dialect::Anthropic {
+        headers
+            .entry(anthropic::VERSION_HEADER)
+            .or_insert(HeaderValue::from_static(anthropic::VERSION));
+    }
     Some(headers)
 }
 
@@ -399,17 +422,22 @@ fn account(provider: &ProviderEntry, before: Option<&Account>) -> Account {
     let now = Instant::now();
     let keys = provider.credentials.iter().filter_map(|entry| {
         let CredentialEntry { name, weight, .. } = entry;
-        Some(Key::new(name, *weight, credential(entry)?, now))
+        Some(Key::new(name, *weight, credential(provider.dialect, entry)?, now))
     });
     let max_concurrent = provider.max_concurrent.and_then(|most| usize::try_from(most).ok());
     Account::new(keys.collect(), max_concurrent, before)
 }
 
 /// The header that carries a credential.
-fn credential(entry: &CredentialEntry) -> Option<Credential> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", entry.credential.expose())).ok()?;
+fn credential(dialect: Dialect, entry: &CredentialEntry) -> Option<Credential> {
+    let key = entry.credential.expose();
+    let (name, value) = match dialect {
+        Dialect::OpenAI => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+    };
+    let mut value = value.ok()?;
     value.set_sensitive(true);
-    Some((header::AUTHORIZATION, value))
+    Some((name, value))
 }
 
 /// Names of objects and revisions are visible ASCII.

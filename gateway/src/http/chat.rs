@@ -1,4 +1,4 @@
-//! `POST /chat/completions`.
+//! `POST /chat/completions` and `POST /messages`.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -23,8 +23,14 @@ use crate::{
     capture::record::{Answer, Outcome},
     config::resolved::{Caller, Config, Route, Target},
     providers::{
+        answer::Marks,
         body::Pieces,
-        dialect::openai::{answer::Stamp, json_string, request::ChatRequest, stream::UsagePlace},
+        dialect::{
+            anthropic::request::{MessagesRequest, Purpose},
+            openai::{json_string, request::ChatRequest, stream::UsagePlace},
+        },
+        front::ClientRequest,
+        stamp::Stamp,
     },
     routing::{
         affinity::Affinity,
@@ -47,6 +53,8 @@ const SNAPSHOT: HeaderName = HeaderName::from_static("x-route-switch-snapshot");
 const ROUTE: HeaderName = HeaderName::from_static("x-route-switch-route");
 const TARGET: HeaderName = HeaderName::from_static("x-route-switch-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-route-switch-attempts");
+/// Where `Anthropic`'s SDKs look for the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-route-switch-overhead-us");
 
 pub(super) type Opened = Result<Live, Unopened>;
@@ -55,6 +63,7 @@ pub(super) type OpeningStream = Pin<Box<dyn Future<Output = Opened> + Send>>;
 /// What is known of a request when its answer's headers are written.
 struct Head<'a> {
     id: &'a str,
+    contract: Contract,
     config: &'a Config,
     route: Option<&'a Route>,
     target: Option<&'a Target>,
@@ -95,19 +104,25 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         Ok(body) => body,
         Err(error) => return chat.refuse(error, None),
     };
-    let request = match ChatRequest::scan(body) {
+    let scanned = match contract {
+        Contract::OpenAi | Contract::OpenRouter => ChatRequest::scan(body).map(ClientRequest::OpenAi),
+        Contract::Anthropic => {
+            MessagesRequest::scan(body, &parts.headers, Purpose::Answer).map(ClientRequest::Anthropic)
+        }
+    };
+    let request = match scanned {
         Ok(request) => request,
         Err(error) => return chat.refuse((&error).into(), None),
     };
     chat.exchange
-        .asked(&request.model, request.stream, request.user.clone());
-    let Some(route) = chat.config.route(&caller, &request.model).cloned() else {
-        let error = ApiError::model_not_found(&request.model);
+        .asked(request.model(), request.stream(), request.user().map(Into::into));
+    let Some(route) = chat.config.route(&caller, request.model()).cloned() else {
+        let error = ApiError::model_not_found(request.model());
         return chat.refuse(error, None);
     };
-    chat.exchange.routed(&route, &request.body);
+    chat.exchange.routed(&route, request.body());
     let affinity = affinity(&route, &request, &parts.headers, &caller);
-    if request.stream {
+    if request.stream() {
         // In a box of its own, so that the future of a request that is not streamed stays small.
         Box::pin(chat.stream(route, affinity, request)).await
     } else {
@@ -130,6 +145,7 @@ impl Chat {
         } = self;
         let head = Head {
             id: exchange.id(),
+            contract,
             config: &config,
             route,
             target,
@@ -137,14 +153,15 @@ impl Chat {
             overhead_micros: Some(exchange.overhead_micros()),
         };
         let headers = head.headers();
-        let status = error.status.as_u16();
+        let status = error.status_for(contract).as_u16();
+        let id: Box<str> = exchange.id().into();
         exchange.fail(outcome, status, &error.message);
-        let mut response = error.respond(contract);
+        let mut response = error.respond_of(Some(&id), contract);
         response.headers_mut().extend(headers);
         response
     }
 
-    async fn whole(mut self, route: &Route, affinity: Option<Affinity>, request: &ChatRequest) -> Response {
+    async fn whole(mut self, route: &Route, affinity: Option<Affinity>, request: &ClientRequest) -> Response {
         let asked = tokio::select! {
             biased;
             asked = whole::ask(&self.worker.clients, route, affinity, request, &mut self.exchange) => Some(asked),
@@ -160,11 +177,15 @@ impl Chat {
             model: whole.target.model_json.clone(),
             provider: whole.target.provider_json.clone(),
         };
-        let pieces = whole
-            .answer
-            .stamped(&stamp, &whole.answered.usage, whole.answered.cost_pico_usd);
+        let pieces = whole.answer.written(&Marks {
+            stamp: &stamp,
+            created_unix_seconds: self.exchange.started_unix_seconds(),
+            used: &whole.answered.usage,
+            cost_pico_usd: whole.answered.cost_pico_usd,
+        });
         let head = Head {
             id: self.exchange.id(),
+            contract: self.contract,
             config: &self.config,
             route: Some(route),
             target: Some(whole.target),
@@ -181,20 +202,20 @@ impl Chat {
         response
     }
 
-    async fn stream(self, route: Arc<Route>, affinity: Option<Affinity>, request: ChatRequest) -> Response {
+    async fn stream(self, route: Arc<Route>, affinity: Option<Affinity>, request: ClientRequest) -> Response {
         let Self {
             worker,
             contract,
             config,
             exchange,
         } = self;
-        let place = match contract {
-            Contract::OpenRouter => UsagePlace::EmptyDelta,
-            Contract::OpenAi if request.include_usage => UsagePlace::OwnChunk,
-            Contract::OpenAi => UsagePlace::FinishChunk,
+        let place = match (contract, &request) {
+            (Contract::OpenRouter, _) => UsagePlace::EmptyDelta,
+            (_, ClientRequest::OpenAi(request)) if request.include_usage => UsagePlace::OwnChunk,
+            _ => UsagePlace::FinishChunk,
         };
         let id: Box<str> = exchange.id().into();
-        let model = json_string(&request.model);
+        let model = json_string(request.model());
         let asked = StreamRequest {
             clients: Arc::clone(&worker.clients),
             route: Arc::clone(&route),
@@ -207,7 +228,7 @@ impl Chat {
             biased;
             opened = &mut opening => opened,
             () = sleep(route.commit_after) => {
-                let head = Head { id: &id, config: &config, route: Some(&route), target: None, attempts: 0, overhead_micros: None };
+                let head = Head { id: &id, contract, config: &config, route: Some(&route), target: None, attempts: 0, overhead_micros: None };
                 return respond(head.headers(), ChatStream::new(State::Opening(opening, Arc::clone(&route)), contract, id, model, &worker.ledger.ending));
             }
         };
@@ -220,6 +241,7 @@ impl Chat {
                 let target = Some(live.target());
                 let head = Head {
                     id: &id,
+                    contract,
                     config: &config,
                     route: Some(&route),
                     target,
@@ -253,14 +275,14 @@ impl Chat {
 }
 
 /// What keeps the request at one target, where the Route has it so.
-fn affinity(route: &Route, request: &ChatRequest, headers: &HeaderMap, caller: &Caller) -> Option<Affinity> {
+fn affinity(route: &Route, request: &ClientRequest, headers: &HeaderMap, caller: &Caller) -> Option<Affinity> {
     match route.affinity {
         SessionAffinity::None => None,
         SessionAffinity::Key => Some(Affinity::of(caller.key_sha256()?)),
         SessionAffinity::Session => {
-            let in_body = request.session.as_deref().map(str::as_bytes);
+            let in_body = request.session().map(str::as_bytes);
             let in_headers = || Some(headers.get(SESSION)?.as_bytes());
-            let user = || Some(request.user.as_deref()?.as_bytes());
+            let user = || Some(request.user()?.as_bytes());
             Some(Affinity::of(in_body.or_else(in_headers).or_else(user)?))
         }
     }
@@ -281,6 +303,7 @@ impl Head<'_> {
     fn headers(&self) -> HeaderMap {
         let Self {
             id,
+            contract,
             config,
             route,
             target,
@@ -289,6 +312,9 @@ impl Head<'_> {
         } = self;
         let mut headers = HeaderMap::with_capacity(12);
         if let Ok(id) = HeaderValue::from_str(id) {
+            if *contract == Contract::Anthropic {
+                headers.insert(REQUEST_ID, id.clone());
+            }
             headers.insert(GENERATION_ID, id);
         }
         headers.insert(SNAPSHOT, config.revision_header.clone());
@@ -323,7 +349,7 @@ fn respond(headers: HeaderMap, stream: ChatStream) -> Response {
 
 /// Reads a request's body. One that is too long is read all the same, within bounds, and thrown away: a client that is still
 /// sending when the connection closes would not see the answer.
-async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
+pub(super) async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());

@@ -12,7 +12,7 @@ use axum::{
 use http::Request;
 
 use super::{
-    analytics, chat,
+    analytics, chat, count_tokens,
     error::{ApiError, Contract},
     generation, health, models, status,
 };
@@ -48,6 +48,16 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
             post(move |State(worker): Worked, request: Request<Body>| Box::pin(chat::chat(worker, contract, request))),
         )
         .route(
+            &path("/messages"),
+            post(|State(worker): Worked, request: Request<Body>| {
+                Box::pin(chat::chat(worker, Contract::Anthropic, request))
+            }),
+        )
+        .route(
+            &path("/messages/count_tokens"),
+            post(|State(worker): Worked, request: Request<Body>| count_tokens::count_tokens(worker, request)),
+        )
+        .route(
             &path("/models"),
             get(move |State(worker): Worked, request: Request<Body>| async move {
                 models::list(&worker, contract, &request)
@@ -76,7 +86,10 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
 }
 
 fn contract_of(request: &Request<Body>) -> Contract {
-    if request.uri().path().starts_with("/api/v1/") {
+    let path = request.uri().path();
+    if path.starts_with("/v1/messages") || path.starts_with("/api/v1/messages") {
+        Contract::Anthropic
+    } else if path.starts_with("/api/v1/") {
         Contract::OpenRouter
     } else {
         Contract::OpenAi

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use crds::route::RetryOn;
 
-use super::dialect::openai::{answer::Fault, upstream_error::UpstreamError};
+use super::{canonical::Inexpressible, fault::Fault, upstream_error::UpstreamError};
 use crate::{capture::record::Outcome, routing::gate::Full};
 
 /// Why a try failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
+    /// The target cannot be asked for what the client wants. This says nothing of the target's health.
+    #[error("the request cannot be put to this target: {0}")]
+    Inexpressible(#[from] Inexpressible),
     #[error("failed to connect: {0}")]
     Connect(String),
     #[error("no connection within {0:?}")]
@@ -55,7 +58,7 @@ impl Failure {
 
     /// Whether the target is the worse for it.
     pub fn counts_against_target(&self) -> bool {
-        !self.is_clients_own() && !matches!(self, Self::Full(_))
+        !self.is_clients_own() && !matches!(self, Self::Full(_) | Self::Inexpressible(_))
     }
 
     /// As what it is worth a further try at the same target; none if it never is.
@@ -82,6 +85,7 @@ impl Failure {
             Self::ConnectTimeout(_) | Self::FirstTokenTimeout(_) | Self::IdleTimeout(_) | Self::TotalTimeout(_) => {
                 Outcome::Timeout
             }
+            Self::Inexpressible(_) => Outcome::ClientError,
             failure if failure.is_clients_own() => Outcome::ClientError,
             _ => Outcome::UpstreamError,
         }

@@ -42,7 +42,7 @@ mod tests {
     use proptest::prelude::{prop_assert, proptest};
 
     use super::*;
-    use crate::providers::dialect::openai::upstream_error::UpstreamError;
+    use crate::providers::upstream_error::UpstreamError;
 
     fn status(status: u16, retry_after: Option<u64>) -> Failure {
         Failure::Status {

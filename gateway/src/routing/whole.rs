@@ -15,11 +15,7 @@ use super::{
 use crate::{
     capture::record::Usage,
     config::resolved::{Route, Target},
-    providers::{
-        client::Clients,
-        dialect::openai::{answer::Answer, request::ChatRequest},
-        failure::Failure,
-    },
+    providers::{answer::Answer, client::Clients, failure::Failure, front::ClientRequest},
 };
 
 /// Longest answer that is held, in bytes.
@@ -37,7 +33,7 @@ pub async fn ask<'a>(
     clients: &Clients,
     route: &'a Route,
     affinity: Option<Affinity>,
-    request: &ChatRequest,
+    request: &ClientRequest,
     exchange: &mut Exchange,
 ) -> Result<Whole<'a>, Unanswered> {
     let Entered { index, answer, hold } =
@@ -55,7 +51,7 @@ pub async fn ask<'a>(
 
 struct AskWhole<'a> {
     clients: &'a Clients,
-    request: &'a ChatRequest,
+    request: &'a ClientRequest,
 }
 
 impl Ask for AskWhole<'_> {
@@ -70,16 +66,16 @@ async fn ask_target(
     clients: &Clients,
     target: &Target,
     credential: Option<&Credential>,
-    request: &ChatRequest,
+    request: &ClientRequest,
 ) -> Result<Answer, Failure> {
     let deadlines = Deadlines::from_now(target);
     let answer = send(clients, target, credential, request, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let body = read(answer.into_body(), target, &deadlines).await?;
-    Ok(Answer::read(body)?)
+    Ok(Answer::read(body, target.dialect, request.dialect())?)
 }
 
-async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Result<Bytes, Failure> {
+pub(super) async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
@@ -118,10 +114,10 @@ fn too_late(target: &Target, deadlines: &Deadlines) -> Failure {
     }
 }
 
-fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered {
-    let usage = answer.usage.unwrap_or_else(|| Usage {
-        prompt_tokens: estimated_tokens(request.messages_bytes),
-        completion_tokens: estimated_tokens(answer.message().len()),
+fn account(answer: &Answer, target: &Target, request: &ClientRequest) -> Answered {
+    let usage = answer.usage().unwrap_or_else(|| Usage {
+        prompt_tokens: estimated_tokens(request.prompt_bytes()),
+        completion_tokens: estimated_tokens(answer.content_bytes()),
         estimated: true,
         ..Usage::default()
     });
@@ -129,7 +125,7 @@ fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered 
         usage,
         cost_pico_usd: target.price.and_then(|price| price.cost_pico_usd(&usage)),
         finish_reason: answer.finish_reason(),
-        upstream_id: answer.upstream_id.clone(),
+        upstream_id: answer.upstream_id(),
     }
 }
 

@@ -1,14 +1,14 @@
 //! `OpenAI`'s chat completions, as clients send them and as providers answer them.
 //!
-//! Client and provider speak the same dialect, so nothing is translated: the request, the answer and each chunk of a stream are
-//! read where they lie, and only what differs is spliced.
+//! Where client and provider both speak it, nothing is translated: the request, the answer and each chunk of a stream are read
+//! where they lie, and only what differs is spliced. Else they go through the canonical form ([`translate`]).
 
 pub mod answer;
 mod chunk;
 mod envelope;
 pub mod request;
 pub mod stream;
-pub mod upstream_error;
+pub mod translate;
 mod usage;
 
 /// The text as a JSON string, quotes included.
@@ -17,7 +17,7 @@ pub fn json_string(text: &str) -> bytes::Bytes {
 }
 
 /// A JSON string's text; none when `raw` is no string.
-fn text_of(raw: &[u8]) -> Option<String> {
+pub(in crate::providers::dialect) fn text_of(raw: &[u8]) -> Option<String> {
     if raw.first() == Some(&b'"') {
         serde_json::from_slice(raw).ok()
     } else {

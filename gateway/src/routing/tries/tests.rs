@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     capture::{self, Queue},
     config::resolved::{Caller, Config},
-    providers::dialect::openai::upstream_error::UpstreamError,
+    providers::upstream_error::UpstreamError,
     routing::{
         breaker::{State, Verdict},
         exchange::{Ledger, Opening},
