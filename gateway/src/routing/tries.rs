@@ -1,8 +1,8 @@
 //! Target after target, until one answers: the one loop behind answers that are streamed and those that are not.
 //!
 //! A try is made only while the client has been sent nothing. The next one is at the same target where `retry` of the Route says
-//! so, else at the next target that takes requests. Tries are bounded in number (targets x extra tries) and in time: none begins
-//! once the Route's longest `total` has passed.
+//! so, else at the next target that takes requests. Tries are bounded in number (targets x extra tries), each of them in time, and
+//! no extra one begins once the target's `total` has passed.
 
 use std::{
     future::Future,
@@ -78,7 +78,7 @@ pub(super) async fn until_answered<A: Ask>(
         match try_target(route, &route.targets[index], hold, exchange, &mut ask).await {
             Ok((answer, hold)) => return Ok(Entered { index, answer, hold }),
             Err(failure) => {
-                let is_over = failure.is_clients_own() || !has_time(route, exchange, Duration::ZERO);
+                let is_over = failure.is_clients_own();
                 last = Some((index, failure));
                 if is_over {
                     return Err(Unanswered { last });
@@ -113,7 +113,7 @@ async fn try_target<A: Ask>(
         let blame = exchange.note_failure(route, target, hold, &failure);
         let seed = seed(exchange.id());
         let wait = retry::wait(&route.retry, &failure, blame.has_other_key, retries, seed);
-        let Some(wait) = wait.filter(|wait| has_time(route, exchange, *wait)) else {
+        let Some(wait) = wait.filter(|wait| exchange.elapsed() + *wait < target.timeouts.total) else {
             return Err(failure);
         };
         if !wait.is_zero() {
@@ -142,12 +142,6 @@ async fn wait_for_place(target: &Target, hold: &mut Hold, exchange: &mut Exchang
         exchange.fail_attempt(failure.outcome(), &failure);
         failure
     })
-}
-
-/// Whether another try may begin after `wait`.
-fn has_time(route: &Route, exchange: &Exchange, wait: Duration) -> bool {
-    let longest = route.targets.iter().map(|target| target.timeouts.total).max();
-    longest.is_some_and(|longest| exchange.elapsed() + wait < longest)
 }
 
 /// Jitter differs from request to request, and is the same for the same one.
