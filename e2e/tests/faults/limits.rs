@@ -37,8 +37,8 @@ async fn requests_beyond_the_limit_wait_for_a_place() -> anyhow::Result<()> {
         stage.simulator.release(GATE).await?;
         anyhow::Ok(held.whole().await)
     };
-    let (waited, freed) = tokio::join!(waits, frees);
-    ensure!(waited?.status == 200 && freed?.broken.is_none());
+    let (second, first) = tokio::join!(waits, frees);
+    ensure!(second?.status == 200 && first?.broken.is_none());
     Ok(())
 }
 
@@ -71,7 +71,7 @@ async fn when_no_place_comes_free_the_next_target_answers_or_the_client_is_told_
     })
     .await?;
     let metrics = gateway.admin.get("/metrics").await?.text();
-    let line = "route_switch_place_wait_seconds_count{provider=\"default/one\",result=\"full\"} 6";
+    let line = "route_switch_place_waits_total{provider=\"default/one\",result=\"full\"} 6";
     ensure!(metrics.contains(line), "{metrics}");
     Ok(())
 }

@@ -12,9 +12,7 @@ use crds::{
     provider::Dialect,
     reference::is_allowed,
     route::SessionAffinity,
-    snapshot::{
-        CredentialEntry, KeyEntry, KeyRoutes, ProviderEntry, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry,
-    },
+    snapshot::{KeyEntry, KeyRoutes, ProviderEntry, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry},
     vendor,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
@@ -26,14 +24,15 @@ use crate::{
         price::Price,
     },
     routing::{
-        account::{Account, Key},
-        attempt::Credential,
+        account::Account,
         breaker::Rules,
         choice::{Candidate, Sequence},
         health::Health,
     },
-    telemetry::metrics::RouteMetrics,
+    telemetry::metrics::{ModelLabels, ModelMetrics, RouteMetrics, TargetMetrics},
 };
+
+mod account;
 
 /// One configuration.
 pub struct Config {
@@ -44,10 +43,12 @@ pub struct Config {
     accounts: Accounts,
     /// By namespace, then by the name that clients send.
     routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
+    /// By Provider and model.
+    models: BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>,
 }
 
 /// By Provider.
-type Accounts = HashMap<ObjectName, Arc<Account>>;
+type Accounts = BTreeMap<ObjectName, Arc<Account>>;
 
 /// A client key.
 #[derive(Debug)]
@@ -118,6 +119,7 @@ pub struct Target {
     pub max_output_tokens: Option<u64>,
     /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
     pub output_limit_field: &'static str,
+    pub metrics: TargetMetrics,
 }
 
 /// How long to wait.
@@ -133,6 +135,7 @@ impl Config {
     /// Looks everything up. What was counted and learnt of Routes, targets and Providers goes on from `previous`.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
+        let mut models = BTreeMap::new();
         let before: HashMap<&ObjectName, &Route> = previous
             .iter()
             .flat_map(|config| config.routes.values().flat_map(BTreeMap::values))
@@ -143,12 +146,17 @@ impl Config {
             .iter()
             .map(|(object, entry)| {
                 let before = previous.and_then(|config| config.accounts.get(object));
-                (object.clone(), Arc::new(account(entry, before.map(AsRef::as_ref))))
+                (
+                    object.clone(),
+                    Arc::new(account::resolve(entry, before.map(AsRef::as_ref))),
+                )
             })
             .collect();
         for (object, entry) in &snapshot.routes {
             let before = before.get(object).copied();
-            let route = Arc::new(Route::resolve(object, entry, &snapshot, &accounts, before));
+            let mut route = Route::resolve(object, entry, &snapshot, &accounts, before);
+            route.keep_counting(before, previous, &mut models);
+            let route = Arc::new(route);
             let names = routes.entry(object.namespace.clone()).or_default();
             names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
         }
@@ -164,8 +172,14 @@ impl Config {
             keys,
             accounts,
             routes,
+            models,
             snapshot,
         }
+    }
+
+    /// What is counted for each model of a Provider that a Route uses.
+    pub fn models(&self) -> impl Iterator<Item = &ModelMetrics> {
+        self.models.values()
     }
 
     pub fn has_keys(&self) -> bool {
@@ -207,6 +221,11 @@ impl Config {
         }
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found
+    }
+
+    /// The accounts of all Providers.
+    pub fn accounts(&self) -> impl Iterator<Item = (&ObjectName, &Account)> {
+        self.accounts.iter().map(|(provider, account)| (provider, &**account))
     }
 
     /// All Routes, once each.
@@ -321,7 +340,7 @@ impl Route {
         };
         Self {
             header: header_value(&name),
-            metrics: before.map_or_else(|| RouteMetrics::new(Arc::clone(&name)), |route| route.metrics.clone()),
+            metrics: before.map_or_else(RouteMetrics::default, |route| route.metrics.clone()),
             sequence: Sequence::new(entry.strategy, &candidates, before.map(|route| &route.sequence)),
             context_tokens: smallest(|model| model.context_tokens),
             max_output_tokens: smallest(|model| model.max_output_tokens),
@@ -338,6 +357,27 @@ impl Route {
             object: object.clone(),
             targets,
             name,
+        }
+    }
+
+    /// Lets targets and models count on from where they were.
+    fn keep_counting(
+        &mut self,
+        before: Option<&Self>,
+        previous: Option<&Config>,
+        models: &mut BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>,
+    ) {
+        for target in &mut self.targets {
+            let labels = target.metrics.model().labels();
+            let key = (Arc::clone(&labels.provider), Arc::clone(&labels.model));
+            let known = previous.and_then(|config| config.models.get(&key));
+            let known = known.filter(|model| model.labels() == labels);
+            let model = models
+                .entry(key)
+                .or_insert_with(|| known.unwrap_or(target.metrics.model()).clone());
+            let same = before.and_then(|route| route.targets.iter().find(|other| other.name == target.name));
+            let same = same.filter(|other| other.metrics.model().labels() == model.labels());
+            target.metrics = same.map_or_else(|| TargetMetrics::new(model.clone()), |other| other.metrics.clone());
         }
     }
 }
@@ -369,13 +409,18 @@ impl Target {
         let model = provider.models.get(&entry.model);
         let own = &provider.timeouts;
         let over = &route.timeouts;
+        let labels = ModelLabels {
+            provider: entry.provider.to_string().into(),
+            vendor: vendor::row(provider.vendor).gen_ai_name,
+            model: entry.model.as_str().into(),
+        };
         Some(Self {
             name: entry.name.as_str().into(),
             header: header_value(&entry.name),
             name_json: json_string(&entry.name),
-            provider: entry.provider.to_string().into(),
+            provider: Arc::clone(&labels.provider),
             provider_json: json_string(&entry.provider.name),
-            model: entry.model.as_str().into(),
+            model: Arc::clone(&labels.model),
             model_json: json_string(&entry.model),
             headers: request_headers(&uri, provider)?,
             account: Arc::clone(account),
@@ -391,6 +436,7 @@ impl Target {
             price: model.and_then(Price::of),
             max_output_tokens: model.and_then(|model| model.max_output_tokens),
             output_limit_field: vendor::row(provider.vendor).output_limit_field,
+            metrics: TargetMetrics::new(ModelMetrics::new(labels)),
         })
     }
 }
@@ -416,28 +462,6 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
             .or_insert(HeaderValue::from_static(anthropic::VERSION));
     }
     Some(headers)
-}
-
-fn account(provider: &ProviderEntry, before: Option<&Account>) -> Account {
-    let now = Instant::now();
-    let keys = provider.credentials.iter().filter_map(|entry| {
-        let CredentialEntry { name, weight, .. } = entry;
-        Some(Key::new(name, *weight, credential(provider.dialect, entry)?, now))
-    });
-    let max_concurrent = provider.max_concurrent.and_then(|most| usize::try_from(most).ok());
-    Account::new(keys.collect(), max_concurrent, before)
-}
-
-/// The header that carries a credential.
-fn credential(dialect: Dialect, entry: &CredentialEntry) -> Option<Credential> {
-    let key = entry.credential.expose();
-    let (name, value) = match dialect {
-        Dialect::OpenAI => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
-        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
-    };
-    let mut value = value.ok()?;
-    value.set_sensitive(true);
-    Some((name, value))
 }
 
 /// Names of objects and revisions are visible ASCII.

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{attempt::Credential, gate::Gate, turns::Turns};
+use super::{attempt::Credential, gate::Gate, health::Count, turns::Turns};
 
 /// How long a key that was limited is left alone, unless the provider says.
 const LIMITED: Duration = Duration::from_secs(30);
@@ -29,6 +29,20 @@ pub struct Account {
     /// Requests under way at once, if they are limited.
     pub max_concurrent: Option<usize>,
     pub gate: Arc<Gate>,
+    pub counts: Arc<Counts>,
+}
+
+/// What is counted of an account.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// How often a key was left alone because it was limited.
+    pub limited: Count,
+    /// How often a key was left alone because it was refused.
+    pub refused: Count,
+    /// Requests that waited for a place, and got one.
+    pub entered: Count,
+    /// Requests that waited for a place in vain.
+    pub full: Count,
 }
 
 /// One key of a Provider.
@@ -105,6 +119,7 @@ impl Account {
             keys,
             max_concurrent,
             gate: before.map_or_else(Arc::default, |account| Arc::clone(&account.gate)),
+            counts: before.map_or_else(Arc::default, |account| Arc::clone(&account.counts)),
         }
     }
 
@@ -152,6 +167,10 @@ impl Account {
         };
         if let Some(key) = self.key(choice) {
             key.cooling.extend(now + wait);
+            match cause {
+                Cause::Limited(_) => self.counts.limited.add_one(),
+                Cause::Refused => self.counts.refused.add_one(),
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use super::exchange::Exchange;
 use crate::{
     config::resolved::Target,
     providers::{
@@ -57,10 +58,12 @@ pub async fn send(
     target: &Target,
     credential: Option<&Credential>,
     request: &ClientRequest,
+    exchange: &Exchange,
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
     let body = request.body_for(target)?;
-    let headers = headers_for(target, credential, request);
+    let mut headers = headers_for(target, credential, request);
+    exchange.propagate(&mut headers);
     post(clients, target, target.uri.clone(), headers, body, deadlines).await
 }
 

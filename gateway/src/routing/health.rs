@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::time::Instant;
@@ -14,7 +14,17 @@ use super::breaker::Breaker;
 pub struct Health {
     pub breaker: Breaker,
     in_flight: AtomicUsize,
+    /// How often the breaker opened.
+    pub openings: Count,
+    /// Further tries at this target.
+    pub retries: Count,
+    /// Requests that went on to the next target.
+    pub failovers: Count,
 }
+
+/// Something that is counted.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
 
 /// One request at a target, counted until it is dropped.
 #[derive(Debug)]
@@ -25,12 +35,25 @@ impl Health {
         Self {
             breaker: Breaker::new(now),
             in_flight: AtomicUsize::new(0),
+            openings: Count::default(),
+            retries: Count::default(),
+            failovers: Count::default(),
         }
     }
 
     /// Requests at the target now.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+impl Count {
+    pub fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

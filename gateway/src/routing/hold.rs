@@ -33,8 +33,6 @@ pub struct Hold {
 pub struct Blame {
     /// Of the target's breaker.
     pub change: Change,
-    /// The key is left alone for this.
-    pub cause: Option<Cause>,
     /// The Provider has a key that may be used in its place.
     pub has_other_key: bool,
 }
@@ -125,7 +123,6 @@ impl Hold {
         };
         Blame {
             change: self.judge(verdict, now),
-            cause,
             has_other_key: cause.is_some() && self.account.choose(now).is_some(),
         }
     }

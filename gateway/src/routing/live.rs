@@ -19,7 +19,7 @@ use super::{
     attempt::{Credential, Deadlines, check_content_type, send},
     exchange::{Answered, Exchange},
     hold::Hold,
-    tries::{Ask, Entered, Unanswered, note_success, until_answered},
+    tries::{Ask, Entered, Unanswered, note_failure, note_success, until_answered},
     whole::estimated_tokens,
 };
 use crate::{
@@ -156,7 +156,7 @@ async fn open_target(
         place,
     } = *ask;
     let deadlines = Deadlines::from_now(target);
-    let answer = send(clients, target, credential, request, &deadlines).await?;
+    let answer = send(clients, target, credential, request, exchange, &deadlines).await?;
     check_content_type(answer.headers(), "text/event-stream")?;
     let setting = Setting {
         stamp: Stamp {
@@ -345,7 +345,7 @@ impl Live {
         let writer = &mut self.source.writer;
         if let Some(mut exchange) = self.exchange.take() {
             if let Some(hold) = self.hold.take() {
-                exchange.note_failure(&self.route, &self.route.targets[self.target], hold, &failure);
+                note_failure(&self.route, &self.route.targets[self.target], hold, &failure);
             }
             let outcome = match failure.outcome() {
                 Outcome::Timeout => Outcome::Timeout,

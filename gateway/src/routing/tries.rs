@@ -7,7 +7,6 @@
 use std::{
     future::Future,
     hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
 };
 
 use tokio::time::{Instant, sleep};
@@ -17,7 +16,6 @@ use super::{
     attempt::Credential,
     breaker::Change,
     exchange::Exchange,
-    gate::LONGEST_WAIT,
     hold::{Blame, Hold},
     retry,
 };
@@ -73,7 +71,7 @@ pub(super) async fn until_answered<A: Ask>(
             return Err(Unanswered { last });
         };
         if let Some((failed, _)) = last {
-            exchange.note_failover(route, &route.targets[failed]);
+            route.targets[failed].health.failovers.add_one();
         }
         match try_target(route, &route.targets[index], hold, exchange, &mut ask).await {
             Ok((answer, hold)) => return Ok(Entered { index, answer, hold }),
@@ -110,7 +108,7 @@ async fn try_target<A: Ask>(
             Err(failure) => failure,
         };
         exchange.fail_attempt(failure.outcome(), &failure);
-        let blame = exchange.note_failure(route, target, hold, &failure);
+        let blame = note_failure(route, target, hold, &failure);
         let seed = seed(exchange.id());
         let wait = retry::wait(&route.retry, &failure, blame.has_other_key, retries, seed);
         let Some(wait) = wait.filter(|wait| exchange.elapsed() + *wait < target.timeouts.total) else {
@@ -125,7 +123,7 @@ async fn try_target<A: Ask>(
         };
         hold = again;
         retries += 1;
-        exchange.note_retry(route, target);
+        target.health.retries.add_one();
     }
 }
 
@@ -133,9 +131,10 @@ async fn try_target<A: Ask>(
 async fn wait_for_place(target: &Target, hold: &mut Hold, exchange: &mut Exchange) -> Result<(), Failure> {
     let began = Instant::now();
     let entered = hold.wait_for_place().await;
-    let waited = began.elapsed().min(LONGEST_WAIT);
-    exchange.waited(waited);
-    exchange.note_place_wait(target, entered.is_ok(), waited);
+    exchange.waited(began.elapsed());
+    let counts = &target.account.counts;
+    let result = if entered.is_ok() { &counts.entered } else { &counts.full };
+    result.add_one();
     entered.map_err(|full| {
         let failure = Failure::from(full);
         exchange.begin_attempt(target);
@@ -158,34 +157,17 @@ pub(super) fn note_success(route: &Route, target: &Target, hold: Hold) {
     }
 }
 
-impl Exchange {
-    /// Judges a target that failed, counts what follows from it, and tells the operator.
-    pub(super) fn note_failure(&self, route: &Route, target: &Target, hold: Hold, failure: &Failure) -> Blame {
-        let blame = hold.fail(failure);
-        if blame.change == Change::Opened {
-            self.faults().note_opening(&route.name, &target.name);
-            tracing::warn!(
-                route = %route.name, target = %target.name, open_for = ?route.breaker.open_for, %failure,
-                "the target keeps failing and is left alone"
-            );
-        }
-        if let Some(cause) = blame.cause {
-            self.faults().note_cooldown(&target.provider, cause);
-        }
-        blame
+/// Judges a target that failed.
+pub(super) fn note_failure(route: &Route, target: &Target, hold: Hold, failure: &Failure) -> Blame {
+    let blame = hold.fail(failure);
+    if blame.change == Change::Opened {
+        target.health.openings.add_one();
+        tracing::warn!(
+            route = %route.name, target = %target.name, open_for = ?route.breaker.open_for, %failure,
+            "the target keeps failing and is left alone"
+        );
     }
-
-    fn note_failover(&self, route: &Route, failed: &Target) {
-        self.faults().note_failover(&route.name, &failed.name);
-    }
-
-    fn note_retry(&self, route: &Route, target: &Target) {
-        self.faults().note_retry(&route.name, &target.name);
-    }
-
-    fn note_place_wait(&self, target: &Target, is_entered: bool, waited: Duration) {
-        self.faults().note_place_wait(&target.provider, is_entered, waited);
-    }
+    blame
 }
 
 #[cfg(test)]

@@ -57,19 +57,25 @@ struct AskWhole<'a> {
 impl Ask for AskWhole<'_> {
     type Answer = Answer;
 
-    async fn at(&mut self, target: &Target, credential: Option<&Credential>, _: &Exchange) -> Result<Answer, Failure> {
-        ask_target(self.clients, target, credential, self.request).await
+    async fn at(
+        &mut self,
+        target: &Target,
+        credential: Option<&Credential>,
+        exchange: &Exchange,
+    ) -> Result<Answer, Failure> {
+        ask_target(self, target, credential, exchange).await
     }
 }
 
 async fn ask_target(
-    clients: &Clients,
+    ask: &AskWhole<'_>,
     target: &Target,
     credential: Option<&Credential>,
-    request: &ClientRequest,
+    exchange: &Exchange,
 ) -> Result<Answer, Failure> {
+    let AskWhole { clients, request } = *ask;
     let deadlines = Deadlines::from_now(target);
-    let answer = send(clients, target, credential, request, &deadlines).await?;
+    let answer = send(clients, target, credential, request, exchange, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let body = read(answer.into_body(), target, &deadlines).await?;
     Ok(Answer::read(body, target.dialect, request.dialect())?)

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crds::{
     compiler::{Resources, Settings, Submitted, compile},
@@ -36,6 +36,7 @@ impl Desk {
             ledger: Arc::new(Ledger {
                 queue: Arc::new(Queue::open(settings).unwrap()),
                 metrics: Arc::new(Metrics::new().unwrap()),
+                traced: false,
                 ending: CancellationToken::new(),
             }),
             _folder: folder,
@@ -48,6 +49,7 @@ impl Desk {
             key: None,
             snapshot_revision: "test".into(),
             begun: Instant::now(),
+            trace: None,
         };
         Exchange::begin(Arc::clone(&self.ledger), opening)
     }
