@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 use anyhow::{Context as _, ensure};
 use e2e::manifest::{file, provider};
 use e2e::stage::{Gateway, Stage};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::ask;
@@ -35,8 +35,9 @@ async fn stage(cases: &[Case]) -> anyhow::Result<(Stage, Gateway)> {
             &name("silent"),
             with(json!({ "firstToken": "4s", "idle": "4s" })),
         ));
+        let root = if dialect == Dialect::OpenAI { "/v1" } else { "" };
         let gone = json!({
-            "vendor": "OpenAICompatible", "dialect": dialect_name(dialect), "baseUrl": format!("http://{gone}/v1"),
+            "vendor": "OpenAICompatible", "dialect": dialect_name(dialect), "baseUrl": format!("http://{gone}{root}"),
             "allowInsecure": true,
         });
         objects.push(provider(&name("gone"), gone));
@@ -58,13 +59,14 @@ fn dialect_name(dialect: Dialect) -> &'static str {
 async fn every_fault_ends_in_an_answer_or_a_typed_error() -> anyhow::Result<()> {
     let cases = cases();
     let (stage, gateway) = stage(&cases).await?;
-    let asked = stream::iter(&cases).map(async |case| {
-        let seen = look(&gateway, case).await;
-        seen.with_context(|| format!("{} as {:?}", case.model(), case))
-    });
-    let seen: Vec<Seen> = asked.buffered(AT_ONCE).try_collect().await?;
+    let asked = stream::iter(&cases).map(|case| look(&gateway, case));
+    let seen: Vec<anyhow::Result<Seen>> = asked.buffered(AT_ONCE).collect().await;
     let told = stage.simulator.client.get_json("/_simulator/stats").await?;
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = cases
+        .iter()
+        .zip(&seen)
+        .filter_map(|(case, seen)| Some(format!("{:#}: {case:?}", seen.as_ref().err()?)))
+        .collect();
     for case in cases.iter().filter(|case| case.is_heard()) {
         let by_status = told["models"][case.model()].as_object().cloned().unwrap_or_default();
         let tries: u64 = by_status.values().filter_map(Value::as_u64).sum();
@@ -105,7 +107,7 @@ async fn look(gateway: &Gateway, case: &Case) -> anyhow::Result<Seen> {
 }
 
 /// One line for each fault, setting and way of answering; a column for each pair of provider and client.
-fn written(cases: &[Case], seen: &[Seen]) -> anyhow::Result<String> {
+fn written(cases: &[Case], seen: &[anyhow::Result<Seen>]) -> anyhow::Result<String> {
     let mut rows: BTreeMap<(usize, usize, bool), Vec<String>> = BTreeMap::new();
     let place = |case: &Case| {
         let fault = FAULTS.iter().position(|fault| fault.name == case.fault.name);
@@ -114,7 +116,10 @@ fn written(cases: &[Case], seen: &[Seen]) -> anyhow::Result<String> {
     };
     for (case, seen) in cases.iter().zip(seen) {
         let place = place(case).context("a case of the table")?;
-        rows.entry(place).or_default().push(seen.to_string());
+        let seen = seen
+            .as_ref()
+            .map_or_else(|error| format!("WRONG: {error:#}"), ToString::to_string);
+        rows.entry(place).or_default().push(seen);
     }
     let mut text = String::from(
         "| fault | when | Route | answer | tries | openai for openai | openai for anthropic | anthropic for openai | anthropic for anthropic |\n\

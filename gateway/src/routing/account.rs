@@ -60,7 +60,7 @@ pub struct Key {
 struct Cooling {
     began: Instant,
     /// Since it began; 0: it never was.
-    until_micros: AtomicU64,
+    until_nanos: AtomicU64,
 }
 
 /// With which key a request goes out.
@@ -90,7 +90,7 @@ impl Key {
             header,
             cooling: Arc::new(Cooling {
                 began: now,
-                until_micros: AtomicU64::new(0),
+                until_nanos: AtomicU64::new(0),
             }),
         }
     }
@@ -130,7 +130,7 @@ impl Account {
             [only] => only.cooling.is_over(now).then_some(Choice::Key(0)),
             keys => {
                 let is_free = |index: usize| keys.get(index).is_some_and(|key| key.cooling.is_over(now));
-                self.turns.walk(&mut self.turns.draw(), is_free).map(Choice::Key)
+                self.turns.next(is_free).map(Choice::Key)
             }
         }
     }
@@ -177,7 +177,7 @@ impl Account {
     /// A key that was forced has worked: it may be used again.
     pub fn thaw(&self, choice: Choice) {
         if let (Choice::Forced(_), Some(key)) = (choice, self.key(choice)) {
-            key.cooling.until_micros.store(0, Ordering::Relaxed);
+            key.cooling.until_nanos.store(0, Ordering::Relaxed);
         }
     }
 
@@ -200,15 +200,15 @@ impl Cooling {
     }
 
     fn left(&self, now: Instant) -> Duration {
-        match self.until_micros.load(Ordering::Relaxed) {
+        match self.until_nanos.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
-            micros => (self.began + Duration::from_micros(micros)).saturating_duration_since(now),
+            nanos => (self.began + Duration::from_nanos(nanos)).saturating_duration_since(now),
         }
     }
 
     fn extend(&self, until: Instant) {
-        let micros = u64::try_from((until - self.began).as_micros()).unwrap_or(u64::MAX);
-        self.until_micros.fetch_max(micros, Ordering::Relaxed);
+        let nanos = u64::try_from((until - self.began).as_nanos()).unwrap_or(u64::MAX);
+        self.until_nanos.fetch_max(nanos, Ordering::Relaxed);
     }
 }
 

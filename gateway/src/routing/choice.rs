@@ -6,7 +6,7 @@ use crds::route::Strategy;
 
 use super::{
     affinity::{Affinity, Seat},
-    turns::{Turns, Walk},
+    turns::Turns,
 };
 
 /// Whom to try first, request by request, and whom next.
@@ -34,7 +34,6 @@ pub struct Order<'a> {
     /// Bit i: target i had its chance.
     seen: u16,
     tier: usize,
-    walk: Option<Walk>,
 }
 
 /// The targets of one priority that have a weight.
@@ -93,7 +92,6 @@ impl Sequence {
             affinity,
             seen: 0,
             tier: 0,
-            walk: None,
         }
     }
 }
@@ -114,17 +112,14 @@ impl Order<'_> {
         let seen = self.seen;
         let is_left = |index: usize| seen & 1 << index == 0;
         while let Some(tier) = self.sequence.tiers.get(self.tier) {
-            let found = if let Some(affinity) = self.affinity {
-                tier.closest(affinity, is_left)
-            } else {
-                let walk = self.walk.get_or_insert_with(|| tier.turns.draw());
-                tier.turns.walk(walk, is_left)
+            let found = match self.affinity {
+                Some(affinity) => tier.closest(affinity, is_left),
+                None => tier.turns.next(is_left),
             };
             if found.is_some() {
                 return found;
             }
             self.tier += 1;
-            self.walk = None;
         }
         let mut fallbacks = self.sequence.fallbacks.iter().map(|index| usize::from(*index));
         fallbacks.find(|index| is_left(*index))

@@ -1,7 +1,7 @@
 //! Taking turns by weight.
 //!
 //! Weights are spread by the smooth weighted round robin that nginx uses, worked out once into a table: a request takes the next
-//! entry with one atomic addition, and any run of as many requests as the table is long has exact shares.
+//! entry with one atomic step, and any run of as many requests as the table is long has exact shares.
 
 use std::sync::{
     Arc,
@@ -16,13 +16,6 @@ pub struct Turns {
     next: Arc<AtomicUsize>,
 }
 
-/// A walk along the table from one draw on, one round at most.
-#[derive(Clone, Copy, Debug)]
-pub struct Walk {
-    at: usize,
-    left: usize,
-}
-
 impl Turns {
     /// Turns for members with these shares; the count goes on from `before`.
     pub fn new(shares: &[u32], before: Option<&Self>) -> Self {
@@ -32,33 +25,23 @@ impl Turns {
         }
     }
 
-    /// Takes a turn.
-    pub fn draw(&self) -> Walk {
+    /// Takes the next turn of those who are wanted; none if nobody is. The turns of the others are left out, so that shares stay
+    /// as the weights are.
+    pub fn next(&self, is_wanted: impl Fn(usize) -> bool) -> Option<usize> {
         let length = self.table.len();
-        Walk {
-            at: match length {
-                0 | 1 => 0,
-                length => self.next.fetch_add(1, Ordering::Relaxed) % length,
-            },
-            left: length,
-        }
-    }
-
-    /// The next member on the way that `is_wanted`. Those who follow one that is left out share its turns as their weights are.
-    pub fn walk(&self, walk: &mut Walk, is_wanted: impl Fn(usize) -> bool) -> Option<usize> {
-        while walk.left > 0 {
-            let member = usize::from(*self.table.get(walk.at)?);
-            walk.at = if walk.at + 1 == self.table.len() {
-                0
-            } else {
-                walk.at + 1
-            };
-            walk.left -= 1;
-            if is_wanted(member) {
-                return Some(member);
+        let mut at = self.next.load(Ordering::Relaxed);
+        loop {
+            let member = |step: usize| usize::from(self.table[at.wrapping_add(step) % length]);
+            let step = (0..length).find(|step| is_wanted(member(*step)))?;
+            let after = at.wrapping_add(step + 1);
+            match self
+                .next
+                .compare_exchange_weak(at, after, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return Some(member(step)),
+                Err(now) => at = now,
             }
         }
-        None
     }
 }
 
@@ -98,21 +81,19 @@ mod tests {
 
     #[test]
     fn the_shares_of_one_that_is_left_out_go_to_the_others_by_their_weights() {
-        let turns = Turns::new(&[2, 1, 1, 0], None);
+        let turns = Turns::new(&[5, 2, 1, 0], None);
         let mut counts = [0; 4];
-        for _ in 0..400 {
-            counts[turns.walk(&mut turns.draw(), |member| member != 0).unwrap()] += 1;
+        for _ in 0..300 {
+            counts[turns.next(|member| member != 0).unwrap()] += 1;
         }
-        assert_eq!(counts, [0, 200, 200, 0]);
+        assert_eq!(counts, [0, 200, 100, 0]);
     }
 
     #[test]
-    fn a_walk_ends_after_one_round() {
+    fn when_nobody_is_wanted_nobody_is_next() {
         let turns = Turns::new(&[1, 1], None);
-        let mut walk = turns.draw();
-        let seen: Vec<_> = std::iter::from_fn(|| turns.walk(&mut walk, |_| true)).collect();
-        assert_eq!(seen, [0, 1]);
-        let nobody = Turns::new(&[], None);
-        assert_eq!(nobody.walk(&mut nobody.draw(), |_| true), None);
+        assert_eq!(turns.next(|_| false), None);
+        assert_eq!(turns.next(|_| true), Some(0));
+        assert_eq!(Turns::new(&[], None).next(|_| true), None);
     }
 }

@@ -58,7 +58,7 @@ impl Window {
     }
 
     fn number(&self, now: Instant, length: Duration) -> u64 {
-        let slice = (length / SLICES).as_nanos().max(1);
-        u64::try_from((now - self.began).as_nanos() / slice).unwrap_or(u64::MAX)
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        nanos(now - self.began) / nanos(length / SLICES).max(1)
     }
 }
