@@ -5,7 +5,7 @@ use std::time::Duration;
 use crds::route::RetryOn;
 
 use super::{canonical::Inexpressible, fault::Fault, upstream_error::UpstreamError};
-use crate::{capture::record::Outcome, routing::gate::Full};
+use crate::capture::record::Outcome;
 
 /// Why a try failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,8 +40,8 @@ pub enum Failure {
     #[error("the stream ended before the answer did")]
     EarlyEnd,
     /// Nothing was sent to the provider.
-    #[error("{0}")]
-    Full(#[from] Full),
+    #[error("its limit of {limit} requests at once is reached")]
+    Full { limit: usize },
 }
 
 impl Failure {
@@ -58,7 +58,7 @@ impl Failure {
 
     /// Whether the target is the worse for it.
     pub fn counts_against_target(&self) -> bool {
-        !self.is_clients_own() && !matches!(self, Self::Full(_) | Self::Inexpressible(_))
+        !self.is_clients_own() && !matches!(self, Self::Full { .. } | Self::Inexpressible(_))
     }
 
     /// As what it is worth a further try at the same target; none if it never is.
@@ -81,7 +81,7 @@ impl Failure {
     /// How the try counts.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Status { status: 429, .. } | Self::Full(_) => Outcome::RateLimited,
+            Self::Status { status: 429, .. } | Self::Full { .. } => Outcome::RateLimited,
             Self::ConnectTimeout(_) | Self::FirstTokenTimeout(_) | Self::IdleTimeout(_) | Self::TotalTimeout(_) => {
                 Outcome::Timeout
             }
@@ -102,7 +102,7 @@ impl Failure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
-            Self::Full(_) => Some(Duration::from_secs(1)),
+            Self::Full { .. } => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

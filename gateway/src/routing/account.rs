@@ -243,7 +243,7 @@ mod tests {
             account.cooling_keys(now).collect::<Vec<_>>(),
             [("secret/key-0", LIMITED)]
         );
-        assert_eq!(choices(&account, now + LIMITED), [one, zero, one]);
+        assert_eq!(choices(&account, now + LIMITED), [zero, one, zero]);
     }
 
     #[test]

@@ -32,8 +32,7 @@ pub struct Gate {
 pub struct Place(Arc<Gate>);
 
 /// No place came free in time, or too many wait already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its limit of {limit} requests at once is reached")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full {
     pub limit: usize,
 }

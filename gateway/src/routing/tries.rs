@@ -16,6 +16,7 @@ use super::{
     attempt::Credential,
     breaker::Change,
     exchange::Exchange,
+    gate::Full,
     hold::{Blame, Hold},
     retry,
 };
@@ -135,8 +136,8 @@ async fn wait_for_place(target: &Target, hold: &mut Hold, exchange: &mut Exchang
     let counts = &target.account.counts;
     let result = if entered.is_ok() { &counts.entered } else { &counts.full };
     result.add_one();
-    entered.map_err(|full| {
-        let failure = Failure::from(full);
+    entered.map_err(|Full { limit }| {
+        let failure = Failure::Full { limit };
         exchange.begin_attempt(target);
         exchange.fail_attempt(failure.outcome(), &failure);
         failure
