@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{pattern, reference::ObjectRef};
+use crate::{capture::Capture, pattern, reference::ObjectRef};
 
 /// A client-facing model name and the targets behind it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub struct RouteSpec {
     /// hash of session and target, the same in every gateway, and a session whose target fails goes to its second choice until that has recovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// What is kept of the requests beyond their figures.
+    /// What is kept of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
     /// Namespaces whose keys may use this Route, as `namespace/model`, beside its own; `*` is all.
@@ -216,13 +216,4 @@ pub struct RouteTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub commit_after: Option<String>,
-}
-
-/// What is kept of the requests beyond their figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Capture {
-    /// Whether requests and answers are stored as examples. Default false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<bool>,
 }

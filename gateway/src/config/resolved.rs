@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use tokio::time::Instant;
 
 use crate::{
+    capture::policy::{LimitsByRoute, Policy},
     providers::{
         dialect::{anthropic, openai::json_string},
         price::Price,
@@ -85,7 +86,7 @@ pub struct Route {
     pub breaker: Rules,
     pub affinity: SessionAffinity,
     pub commit_after: Duration,
-    pub capture_content: bool,
+    pub capture: Policy,
     pub metrics: RouteMetrics,
     /// Tokens of the models behind it, the smallest of each: what a client may count on.
     pub context_tokens: Option<u64>,
@@ -228,6 +229,14 @@ impl Config {
         self.accounts.iter().map(|(provider, account)| (provider, &**account))
     }
 
+    /// How much of each Route's requests is kept.
+    pub fn capture_limits(&self) -> LimitsByRoute {
+        let routes = self.all_routes().into_iter();
+        routes
+            .map(|route| (Arc::clone(&route.name), route.capture.limits))
+            .collect()
+    }
+
     /// All Routes, once each.
     pub fn all_routes(&self) -> Vec<&Arc<Route>> {
         let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(BTreeMap::values).collect();
@@ -353,7 +362,7 @@ impl Route {
             breaker: entry.breaker,
             affinity: entry.affinity,
             commit_after: entry.timeouts.commit_after,
-            capture_content: entry.capture_content,
+            capture: Policy::of(&entry.capture),
             object: object.clone(),
             targets,
             name,
