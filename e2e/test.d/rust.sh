@@ -34,6 +34,9 @@ faults_rust() {
   return $status
 }
 
+dialects_rust_obstacle() { :; }
+dialects_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test dialects; }
+
 stores_rust_obstacle() { :; }
 stores_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test stores -- --skip mounted::; }
 
