@@ -41,20 +41,15 @@ impl Error {
 }
 
 /// Fields of our own, and of `OpenRouter`, whose behaviour this version does not have. `null` counts as absent and is taken out.
-const NOT_BUILT: [&str; 7] = [
-    "provider",
-    "models",
-    "route",
-    "transforms",
-    "plugins",
-    "variables",
-    "session_id",
-];
+const NOT_BUILT: [&str; 6] = ["provider", "models", "route", "transforms", "plugins", "variables"];
 /// Members of `metadata` that are ours, not built either.
 const NOT_BUILT_METADATA: [(&str, &str); 2] = [
     ("template_id", "metadata.template_id"),
     ("combination_id", "metadata.combination_id"),
 ];
+
+/// Longest `session_id`.
+const MAX_SESSION_BYTES: usize = 256;
 
 const INCLUDE_USAGE: &[u8] = b"\"include_usage\":true";
 
@@ -67,6 +62,8 @@ pub struct ChatRequest {
     /// The client itself asked for usage in the stream.
     pub include_usage: bool,
     pub user: Option<Box<str>>,
+    /// What the client says makes requests one session: a field of our own.
+    pub session: Option<Box<str>>,
     /// Length of `messages` in bytes, for estimates.
     pub messages_bytes: usize,
     model_at: Range<usize>,
@@ -83,6 +80,7 @@ struct Fields {
     stream_options: Option<Range<usize>>,
     user: Option<Range<usize>>,
     metadata: Option<Range<usize>>,
+    session_id: Option<Range<usize>>,
     /// What is taken out of the body.
     removed: Vec<Range<usize>>,
     /// A key is written with escapes, or one that the gateway acts on stands twice.
@@ -137,6 +135,7 @@ impl ChatRequest {
         if let Some(metadata) = fields.metadata.filter(|at| body[at.start] == b'{') {
             refuse_metadata(&body, metadata.start)?;
         }
+        let session = fields.session_id.map_or(Ok(None), |at| session(&body[at]))?;
         let mut edits = Edits::with_capacity(2 + fields.removed.len());
         for at in fields.removed {
             edits.replace(at, Bytes::new());
@@ -151,6 +150,7 @@ impl ChatRequest {
                 .user
                 .and_then(|at| text_of(&body[at]))
                 .map(String::into_boxed_str),
+            session,
             messages_bytes: messages_at.len(),
             model_at,
             edits,
@@ -207,12 +207,30 @@ impl Fields {
             b"metadata" => &mut self.metadata,
             // OpenRouter's `usage: {include}`: usage is always included.
             b"usage" => return Ok(true),
+            b"session_id" => {
+                self.ambiguous |= self.session_id.replace(member.value.clone()).is_some();
+                return Ok(true);
+            }
             b"prompt" if body[member.value.start] == b'{' => return Err(Error::NotBuilt("prompt")),
             key => return refuse_not_built(key, &body[member.value.clone()]),
         };
         self.ambiguous |= slot.replace(member.value.clone()).is_some();
         Ok(false)
     }
+}
+
+/// Reads `session_id`.
+fn session(value: &[u8]) -> Result<Option<Box<str>>, Error> {
+    if value == b"null" {
+        return Ok(None);
+    }
+    let session = text_of(value).filter(|session| session.len() <= MAX_SESSION_BYTES);
+    session
+        .map(|session| Some(session.into_boxed_str()))
+        .ok_or(Error::Type {
+            field: "session_id",
+            expected: "a string of at most 256 bytes",
+        })
 }
 
 /// Refuses a field that is not built; a `null` one is to be taken out.
