@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_usage_of_nothing_but_spaces_gets_its_cost_without_a_comma() {
-        assert_eq!(cost_member(None, b"{ \n }"), "\"cost\":null");
+        assert_eq!(cost_member(None, b"{ \n }"), r#""cost":null"#);
         assert_eq!(cost_member(None, b"{ \"a\": 1}"), "\"cost\":null,");
     }
 }
