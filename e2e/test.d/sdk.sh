@@ -241,7 +241,7 @@ start_target() {
 run_python() ( cd e2e/sdk/python && "$python/bin/python" -B -m pytest -p no:cacheprovider -ra "${@/%/_sdk}" )
 
 run_node() (
-  cd "$work/node"
+  cd "$work/node" || return
   local sdk files=()
   for sdk in "$@"; do files+=("$sdk"-sdk/*.test.mjs); done
   node --test --test-reporter=spec "${files[@]}"
