@@ -2,6 +2,7 @@
 
 mod chunks;
 mod counts;
+mod dialects;
 mod drain;
 mod faults;
 mod keys;
