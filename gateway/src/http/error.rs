@@ -212,7 +212,7 @@ impl ApiError {
 
     /// The request asks for something that no target could be asked for.
     fn inexpressible(provider: String, problem: &Inexpressible, attempts: usize) -> Self {
-        let message = format!("Unsupported parameter: {problem}.");
+        let message = format!("The provider {provider} cannot be asked for this: {problem}.");
         let error = Self::new(StatusCode::BAD_REQUEST, "unsupported_parameter", INVALID, message);
         Self {
             param: Some(problem.field.clone()),

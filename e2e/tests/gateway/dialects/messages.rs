@@ -58,9 +58,10 @@ impl Said {
                 calls.map(call_of).collect(),
             )
         };
-        let text = match is_stream {
-            true => answer.transcript()?.content(),
-            false => text_of(&answer.json()?["choices"][0]["message"]["content"]),
+        let text = if is_stream {
+            answer.transcript()?.content()
+        } else {
+            text_of(&answer.json()?["choices"][0]["message"]["content"])
         };
         let usage = answer.usage()?;
         let count = |name: &str| usage[name].as_u64().unwrap_or_default();

@@ -119,7 +119,8 @@ impl MessagesRequest {
         if json::elements(&body, messages.start)?.next().is_none() {
             return Err(Error::Empty("messages"));
         }
-        if purpose == Purpose::Answer && fields.max_tokens.is_none() {
+        let has_limit = fields.max_tokens.is_some_and(|at| &body[at] != b"null");
+        if purpose == Purpose::Answer && !has_limit {
             return Err(Error::Missing("max_tokens"));
         }
         let stream = match fields.stream.as_ref().map(|at| &body[at.clone()]) {
@@ -281,6 +282,7 @@ mod tests {
             (r#"{"model":"m","max_tokens":1}"#, "messages"),
             (r#"{"model":"m","messages":[],"max_tokens":1}"#, "messages"),
             (r#"{"model":"m","messages":[1]}"#, "max_tokens"),
+            (r#"{"model":"m","messages":[1],"max_tokens":null}"#, "max_tokens"),
             (r#"{"model":"m","messages":[1],"max_tokens":1,"stream":1}"#, "stream"),
             (
                 r#"{"model":"m","messages":[1],"max_tokens":1,"variables":{}}"#,

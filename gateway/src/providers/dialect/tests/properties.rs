@@ -20,7 +20,7 @@ fn json(text: &str) -> Json {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    "\\PC{1,12}"
+    "\\PC{0,12}[a-z]"
 }
 
 fn media() -> impl Strategy<Value = Media> {
@@ -142,7 +142,7 @@ fn request() -> impl Strategy<Value = Request> {
                 format: formatted.then(|| Format {
                     name: None,
                     description: None,
-                    schema: json(r#"{"type": "object", "properties": {}}"#),
+                    schema: json(r#"{"type": "object", "properties": {}, "additionalProperties": false}"#),
                     strict: None,
                 }),
                 max_tokens: Some(max_tokens),
@@ -228,7 +228,7 @@ proptest! {
         if let Some(format) = &mut request.format {
             // These must be given there.
             format.name = Some("answer".to_owned());
-            format.strict = Some(false);
+            format.strict = Some(true);
         }
         prop_assert_eq!(openai_form::read_request::read_request(&written).unwrap(), request);
     }

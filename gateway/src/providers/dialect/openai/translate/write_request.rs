@@ -8,6 +8,9 @@ use crate::providers::{
     document::Json,
 };
 
+/// Texts to stop at, at most.
+const MAX_STOPS: usize = 4;
+
 /// What the target adds to a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -154,6 +157,12 @@ pub fn write_request(request: &Request, asked: Asked<'_>) -> Result<Vec<u8>, Ine
         return Err(Inexpressible::new(
             "top_k",
             "is not known to this Route's target, which speaks OpenAI's dialect: leave it out",
+        ));
+    }
+    if request.stop.len() > MAX_STOPS {
+        return Err(Inexpressible::new(
+            "stop_sequences",
+            "are more than 4, which is all that this Route's target takes",
         ));
     }
     let mut messages = Vec::with_capacity(request.messages.len() + 1);
