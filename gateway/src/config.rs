@@ -3,4 +3,6 @@
 pub mod manifests;
 pub mod reload;
 pub mod resolved;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod watch;
