@@ -11,6 +11,8 @@ pub struct VendorRow {
     /// The environment variable that holds the credential of Providers without `auth`, for
     /// [`crate::compiler::Settings::ambient_credentials`]; `None`: such Providers send no credential.
     pub ambient_variable: Option<&'static str>,
+    /// What the limit of an answer is called in `OpenAI`'s dialect. `OpenAI`'s newer models refuse the old name; many others know only that.
+    pub output_limit_field: &'static str,
 }
 
 /// The table.
@@ -19,16 +21,19 @@ const ROWS: [VendorRow; 3] = [
         vendor: Vendor::OpenAI,
         default_base_url: Some("https://api.openai.com/v1"),
         ambient_variable: Some("OPENAI_API_KEY"),
+        output_limit_field: "max_completion_tokens",
     },
     VendorRow {
         vendor: Vendor::OpenAICompatible,
         default_base_url: None,
         ambient_variable: None,
+        output_limit_field: "max_tokens",
     },
     VendorRow {
         vendor: Vendor::Simulated,
         default_base_url: None,
         ambient_variable: None,
+        output_limit_field: "max_tokens",
     },
 ];
 

@@ -155,6 +155,7 @@ fn is_stale(snapshot: &Snapshot, object: &ObjectId) -> bool {
         Kind::Provider => snapshot.providers.get(name).is_some_and(|entry| entry.stale),
         Kind::Route => snapshot.routes.get(name).is_some_and(|entry| entry.stale),
         Kind::PromptTemplate => snapshot.prompts.get(name).is_some_and(|entry| entry.stale),
+        Kind::PromptRevision => snapshot.revisions.get(name).is_some_and(|entry| entry.stale),
         Kind::Secret => snapshot.keys.get(name).is_some_and(|entry| entry.stale),
         Kind::ConfigMap => false,
     }

@@ -11,10 +11,12 @@ use crds::{
     object::{DEFAULT_NAMESPACE, ObjectName},
     reference::is_allowed,
     snapshot::{KeyEntry, KeyRoutes, ProviderEntry, Role, RouteEntry, Snapshot, TargetEntry},
+    vendor,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::{
+    prompts::{library::Library, parameters::Defaults, prompt::Prompt},
     providers::{dialect::openai::json_string, price::Price},
     routing::choice::Sequence,
     telemetry::metrics::RouteMetrics,
@@ -25,6 +27,7 @@ pub struct Config {
     pub snapshot: Snapshot,
     pub revision: Arc<str>,
     pub revision_header: HeaderValue,
+    pub library: Library,
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
     /// By namespace, then by the name that clients send.
     routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
@@ -88,6 +91,12 @@ pub struct Target {
     pub headers: HeaderMap,
     pub timeouts: Timeouts,
     pub price: Option<Price>,
+    /// What is put in front of the messages of each request, unless it wants another prompt.
+    pub prompt: Option<Arc<Prompt>>,
+    /// Parameters where the request says nothing; they come before those of the prompt.
+    pub defaults: Defaults,
+    /// What the limit of an answer is called there.
+    pub output_limit_field: &'static str,
 }
 
 /// How long to wait.
@@ -102,6 +111,7 @@ pub struct Timeouts {
 impl Config {
     /// Looks everything up. Counters of Routes go on from `previous`.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
+        let library = Library::of(&snapshot, previous.map(|config| &config.library));
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
         for (object, entry) in &snapshot.routes {
             let before = previous.and_then(|config| {
@@ -111,7 +121,12 @@ impl Config {
                     .values()
                     .find(|route| route.object == *object)
             });
-            let route = Arc::new(Route::resolve(object, entry, &snapshot, before.map(AsRef::as_ref)));
+            let route = Arc::new(Route::resolve(
+                object,
+                entry,
+                (&snapshot, &library),
+                before.map(AsRef::as_ref),
+            ));
             let names = routes.entry(object.namespace.clone()).or_default();
             names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
         }
@@ -124,6 +139,7 @@ impl Config {
         Self {
             revision_header: header_value(&revision),
             revision,
+            library,
             keys,
             routes,
             snapshot,
@@ -203,7 +219,8 @@ impl Caller {
         }
     }
 
-    fn namespace(&self) -> &str {
+    /// The namespace of names that say none.
+    pub fn namespace(&self) -> &str {
         self.confined_to().unwrap_or(DEFAULT_NAMESPACE)
     }
 
@@ -237,14 +254,19 @@ impl ClientKey {
 }
 
 impl Route {
-    fn resolve(object: &ObjectName, entry: &RouteEntry, snapshot: &Snapshot, before: Option<&Self>) -> Self {
+    fn resolve(
+        object: &ObjectName,
+        entry: &RouteEntry,
+        (snapshot, library): (&Snapshot, &Library),
+        before: Option<&Self>,
+    ) -> Self {
         let name: Arc<str> = object.to_string().into();
         let mut targets = Vec::with_capacity(entry.targets.len());
         let mut weights = Vec::with_capacity(entry.targets.len());
         let mut models = Vec::with_capacity(entry.targets.len());
         for target in entry.targets.iter().filter(|target| target.resolved) {
             let provider = snapshot.providers.get(&target.provider);
-            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, it, entry)?)))
+            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, (it, entry), library)?)))
             {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
@@ -281,7 +303,15 @@ impl Route {
 
 impl Target {
     /// None when the compiler let something through that no request can be made of.
-    fn resolve(entry: &TargetEntry, provider: &ProviderEntry, route: &RouteEntry) -> Option<Self> {
+    fn resolve(
+        entry: &TargetEntry,
+        (provider, route): (&ProviderEntry, &RouteEntry),
+        library: &Library,
+    ) -> Option<Self> {
+        let prompt = match &entry.prompt {
+            Some(used) => Some(Arc::clone(library.revision(used.revision.as_ref()?)?)),
+            None => None,
+        };
         let uri: Uri = format!("{}/chat/completions", provider.base_url).parse().ok()?;
         let own = &provider.timeouts;
         let over = &route.timeouts;
@@ -302,6 +332,9 @@ impl Target {
                 total: over.total.unwrap_or(own.total),
             },
             price: provider.models.get(&entry.model).and_then(Price::of),
+            prompt,
+            defaults: Defaults::of(&entry.parameters, None),
+            output_limit_field: vendor::row(provider.vendor).output_limit_field,
         })
     }
 }
