@@ -4,4 +4,5 @@ pub mod attempt;
 pub mod choice;
 pub mod exchange;
 pub mod live;
+pub mod tries;
 pub mod whole;

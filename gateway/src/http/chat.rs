@@ -28,7 +28,8 @@ use crate::{
     routing::{
         exchange::{Exchange, Opening},
         live::{Live, StreamRequest, Unopened, open},
-        whole::{self, Unanswered},
+        tries::Unanswered,
+        whole,
     },
 };
 
@@ -148,17 +149,7 @@ impl Chat {
         let whole = match asked {
             Some(Ok(whole)) => whole,
             None => return self.fail(Outcome::Cut, ApiError::stopping(), Some(route), None),
-            Some(Err(unanswered)) => {
-                let outcome = unanswered.outcome();
-                let (error, target) = match unanswered {
-                    Unanswered::NoTarget => (ApiError::no_target(&route.name), None),
-                    Unanswered::Failed { target, failure } => (
-                        ApiError::upstream(target, &failure, self.exchange.attempts()),
-                        Some(target),
-                    ),
-                };
-                return self.fail(outcome, error, Some(route), target);
-            }
+            Some(Err(unanswered)) => return self.unanswered(route, &unanswered),
         };
         let stamp = Stamp {
             id: json_string(self.exchange.id()),
@@ -236,32 +227,29 @@ impl Chat {
                     ChatStream::new(State::Live(Box::new(live)), contract, id, model, &worker.ledger.ending),
                 )
             }
-            Err(Unopened { exchange, failed }) => {
+            Err(Unopened { exchange, unanswered }) => {
                 let chat = Self {
                     worker,
                     contract,
                     config,
                     exchange,
                 };
-                let (outcome, error) = unopened(&route, failed.as_ref(), chat.exchange.attempts());
-                chat.fail(
-                    outcome,
-                    error,
-                    Some(&route),
-                    failed.as_ref().map(|(index, _)| &route.targets[*index]),
-                )
+                chat.unanswered(&route, &unanswered)
             }
         }
     }
+
+    /// No target answered.
+    fn unanswered(self, route: &Route, unanswered: &Unanswered) -> Response {
+        let (outcome, error) = meaning(route, unanswered, self.exchange.attempts());
+        let target = unanswered.last.as_ref().map(|(index, _)| &route.targets[*index]);
+        self.fail(outcome, error, Some(route), target)
+    }
 }
 
-/// What a stream that did not open means.
-pub(super) fn unopened(
-    route: &Route,
-    failed: Option<&(usize, crate::providers::failure::Failure)>,
-    attempts: usize,
-) -> (Outcome, ApiError) {
-    match failed {
+/// What it means for the client that no target answered.
+pub(super) fn meaning(route: &Route, unanswered: &Unanswered, attempts: usize) -> (Outcome, ApiError) {
+    match &unanswered.last {
         None => (Outcome::NoTarget, ApiError::no_target(&route.name)),
         Some((index, failure)) => (
             failure.outcome(),

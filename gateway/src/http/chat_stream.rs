@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    chat::{OpeningStream, unopened},
+    chat::{OpeningStream, meaning},
     error::{ApiError, Contract},
 };
 use crate::{
@@ -102,8 +102,8 @@ impl ChatStream {
                         }
                         self.state = State::Live(Box::new(live));
                     }
-                    Poll::Ready(Err(Unopened { exchange, failed })) => {
-                        let (outcome, error) = unopened(route, failed.as_ref(), exchange.attempts());
+                    Poll::Ready(Err(Unopened { exchange, unanswered })) => {
+                        let (outcome, error) = meaning(route, &unanswered, exchange.attempts());
                         exchange.fail(outcome, 200, &error.message);
                         let mut out = BytesMut::new();
                         self.write_failure(&error, &mut out);

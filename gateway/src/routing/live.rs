@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use super::{
     attempt::{Deadlines, check_content_type, send},
     exchange::{Answered, Exchange},
+    tries::{Ask, Unanswered, until_answered},
     whole::estimated_tokens,
 };
 use crate::{
@@ -61,8 +62,7 @@ pub struct Live {
 /// Why no target began to answer.
 pub struct Unopened {
     pub exchange: Exchange,
-    /// The last target and what became of it; none when there was no target.
-    pub failed: Option<(usize, Failure)>,
+    pub unanswered: Unanswered,
 }
 
 /// What comes of polling.
@@ -91,41 +91,38 @@ pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, 
         request,
         place,
     } = asked;
-    let Some(first) = route.sequence.first() else {
-        return Err(Unopened { exchange, failed: None });
+    let ask = AskStream {
+        clients: &clients,
+        request: &request,
+        place,
     };
-    let mut index = first;
-    let mut tried = 0_u16;
-    loop {
-        tried |= 1 << index;
-        let target = &route.targets[index];
-        exchange.begin_attempt(target);
+    match until_answered(&route, &mut exchange, ask).await {
+        Ok((target, (source, ready))) => Ok(Live {
+            target,
+            source,
+            attempts: exchange.attempts(),
+            exchange: Some(exchange),
+            ready,
+            route,
+        }),
+        Err(unanswered) => Err(Unopened { exchange, unanswered }),
+    }
+}
+
+struct AskStream<'a> {
+    clients: &'a Clients,
+    request: &'a ChatRequest,
+    place: UsagePlace,
+}
+
+impl Ask for AskStream<'_> {
+    /// The stream, and what of it is ready for the client.
+    type Answer = (Source, BytesMut);
+
+    async fn at(&mut self, target: &Target, exchange: &Exchange) -> Result<(Source, BytesMut), Failure> {
         let mut ready = BytesMut::new();
-        let failure = match open_target(&clients, target, &request, &exchange, place, &mut ready).await {
-            Ok(source) => {
-                exchange.first_content();
-                let attempts = exchange.attempts();
-                return Ok(Live {
-                    target: index,
-                    source,
-                    exchange: Some(exchange),
-                    attempts,
-                    ready,
-                    route,
-                });
-            }
-            Err(failure) => failure,
-        };
-        exchange.fail_attempt(failure.outcome(), &failure);
-        match route.sequence.after(first, tried) {
-            Some(next) if !failure.is_clients_own() => index = next,
-            _ => {
-                return Err(Unopened {
-                    exchange,
-                    failed: Some((index, failure)),
-                });
-            }
-        }
+        let source = open_target(self.clients, target, self.request, exchange, self.place, &mut ready).await?;
+        Ok((source, ready))
     }
 }
 

@@ -9,9 +9,10 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     attempt::{Deadlines, check_content_type, send},
     exchange::{Answered, Exchange},
+    tries::{Ask, Unanswered, until_answered},
 };
 use crate::{
-    capture::record::{Outcome, Usage},
+    capture::record::Usage,
     config::resolved::{Route, Target},
     providers::{
         client::Clients,
@@ -30,54 +31,34 @@ pub struct Whole<'a> {
     pub answered: Answered,
 }
 
-/// Why no target answered.
-#[derive(Debug)]
-pub enum Unanswered<'a> {
-    NoTarget,
-    Failed { target: &'a Target, failure: Failure },
-}
-
 /// Tries the Route's targets in order.
 pub async fn ask<'a>(
     clients: &Clients,
     route: &'a Route,
     request: &ChatRequest,
     exchange: &mut Exchange,
-) -> Result<Whole<'a>, Unanswered<'a>> {
-    let first = route.sequence.first().ok_or(Unanswered::NoTarget)?;
-    let mut index = first;
-    let mut tried = 0_u16;
-    loop {
-        tried |= 1 << index;
-        let target = &route.targets[index];
-        exchange.begin_attempt(target);
-        let failure = match ask_target(clients, target, request).await {
-            Ok(answer) => {
-                let answered = account(&answer, target, request);
-                exchange.first_content();
-                exchange.answer_attempt(&answered);
-                return Ok(Whole {
-                    target,
-                    answer,
-                    answered,
-                });
-            }
-            Err(failure) => failure,
-        };
-        exchange.fail_attempt(failure.outcome(), &failure);
-        match route.sequence.after(first, tried) {
-            Some(next) if !failure.is_clients_own() => index = next,
-            _ => return Err(Unanswered::Failed { target, failure }),
-        }
-    }
+) -> Result<Whole<'a>, Unanswered> {
+    let (index, answer) = until_answered(route, exchange, AskWhole { clients, request }).await?;
+    let target = &route.targets[index];
+    let answered = account(&answer, target, request);
+    exchange.answer_attempt(&answered);
+    Ok(Whole {
+        target,
+        answer,
+        answered,
+    })
 }
 
-impl Unanswered<'_> {
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Self::NoTarget => Outcome::NoTarget,
-            Self::Failed { failure, .. } => failure.outcome(),
-        }
+struct AskWhole<'a> {
+    clients: &'a Clients,
+    request: &'a ChatRequest,
+}
+
+impl Ask for AskWhole<'_> {
+    type Answer = Answer;
+
+    async fn at(&mut self, target: &Target, _: &Exchange) -> Result<Answer, Failure> {
+        ask_target(self.clients, target, self.request).await
     }
 }
 
