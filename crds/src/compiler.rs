@@ -170,7 +170,7 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
     });
     resolve::targets(&mut accepted, &providers, &resources.providers, &mut report);
     let known = resolve::Prompts {
-        prompts: &prompts,
+        templates: &prompts,
         revisions: &revisions,
         submitted: prompt_templates,
     };
@@ -201,7 +201,12 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
     snapshot.revision = revision::of(&snapshot);
     let is_kept = |name: &&ObjectName| prompt_revisions.contains_key(name);
     Compiled {
-        unkept: snapshot.revisions.keys().filter(|name| !is_kept(name)).cloned().collect(),
+        unkept: snapshot
+            .revisions
+            .keys()
+            .filter(|name| !is_kept(name))
+            .cloned()
+            .collect(),
         snapshot,
         diagnostics: report.into_diagnostics(),
     }
@@ -219,7 +224,12 @@ fn prompts(
         &resources.prompt_revisions,
         &previous.revisions,
         report,
-        |name, object| Outcome::from(prompt_revision::accept(name, object, previous.revisions.get(name)), None),
+        |name, object| {
+            Outcome::from(
+                prompt_revision::accept(name, object, previous.revisions.get(name)),
+                None,
+            )
+        },
     );
     let accepted = carry::entries(
         Kind::PromptTemplate,

@@ -17,9 +17,9 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         PromptTemplate::crd(),
         PromptRevision::crd(),
     ]
-        .into_iter()
-        .map(polish)
-        .collect()
+    .into_iter()
+    .map(polish)
+    .collect()
 }
 
 /// The file name under which a definition is published.

@@ -1,5 +1,6 @@
 //! What a revision of a prompt is made of, and the digest that names it.
 
+use canon_json::CanonJsonSerialize;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,7 +35,7 @@ impl PromptContent {
             parameters: parameters.filter(|some| **some != Parameters::default()).cloned(),
             ..self.clone()
         };
-        let canonical = serde_json_canonicalizer::to_vec(&without_empty);
+        let canonical = without_empty.to_canon_json_vec();
         sha256_hex(&canonical.expect("a prompt has string keys and integers only"))
     }
 }

@@ -33,7 +33,7 @@ const ROWS: [VendorRow; 3] = [
         vendor: Vendor::Simulated,
         default_base_url: None,
         ambient_variable: None,
-        output_limit_field: "max_tokens",
+        output_limit_field: "max_completion_tokens",
     },
 ];
 

@@ -3,4 +3,7 @@
 pub mod manifests;
 pub mod reload;
 pub mod resolved;
+pub mod revisions;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod watch;

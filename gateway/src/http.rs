@@ -3,12 +3,14 @@
 pub mod admin;
 pub mod analytics;
 mod authenticate;
+mod body;
 pub mod chat;
 mod chat_stream;
 pub mod error;
 pub mod generation;
 pub mod health;
 pub mod models;
+mod prompts;
 pub mod router;
 pub mod server;
 pub mod status;

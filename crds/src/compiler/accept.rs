@@ -8,11 +8,14 @@ use std::{
 use super::{Diagnostic, Reason, Settings, prompt};
 use crate::{
     duration,
-    provider::{Auth, Model, ProviderSpec, Vendor},
     object::ObjectName,
+    provider::{Auth, Model, ProviderSpec, Vendor},
     reference::PromptRef,
     route::{RouteSpec, Target},
-    snapshot::{AuthEntry, ModelEntry, ProviderEntry, PromptReference, PromptUse, ProviderTimeouts, RouteEntry, RouteTimeouts, TargetEntry},
+    snapshot::{
+        AuthEntry, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts, RouteEntry, RouteTimeouts,
+        TargetEntry,
+    },
     vendor,
 };
 

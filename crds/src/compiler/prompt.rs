@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many revisions are kept that nothing uses, if the prompt does not say.
-pub const DEFAULT_HISTORY_LIMIT: usize = 10;
+const DEFAULT_HISTORY_LIMIT: usize = 10;
 /// The longest name of a `PromptTemplate`: a dash and the digits of a revision must fit behind it.
 const LONGEST_NAME: usize = 253 - 1 - NAME_DIGITS;
 const SOURCE_FIELD: &str = "spec.messagesFrom.configMapKeyRef";

@@ -51,7 +51,11 @@ pub(super) fn accept(
         content,
         provenance: provenance.clone(),
         promoted_unix_millis: promoted(object)?,
-        created: object.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
+        created: object
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0.to_string()),
     })
 }
 
@@ -72,7 +76,11 @@ fn checked(
         let message = format!("must be `{expected}`: the template, a dash, and the first ten digits of the digest");
         problems.push(Diagnostic::not_accepted(Reason::Invalid, "metadata.name", message));
     }
-    if problems.is_empty() { Ok(content) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(content)
+    } else {
+        Err(problems)
+    }
 }
 
 fn promoted(object: &PromptRevision) -> Result<Option<i64>, Vec<Diagnostic>> {
@@ -114,7 +122,9 @@ pub(super) fn activate(
                 report.add(Kind::PromptTemplate, &name, diagnostic);
                 let Some(before) = before else { continue };
                 let last = ObjectName::new(&*name.namespace, &*before.active_revision);
-                let Some(last_good) = previous.revisions.get(&last) else { continue };
+                let Some(last_good) = previous.revisions.get(&last) else {
+                    continue;
+                };
                 prompt.stale = true;
                 prompt.active_revision.clone_from(&before.active_revision);
                 revisions.entry(last).or_insert_with(|| last_good.clone());

@@ -188,7 +188,7 @@ pub(super) fn targets(
 
 /// The prompts that Routes may name.
 pub(super) struct Prompts<'a> {
-    pub(super) prompts: &'a BTreeMap<ObjectName, PromptEntry>,
+    pub(super) templates: &'a BTreeMap<ObjectName, PromptEntry>,
     pub(super) revisions: &'a BTreeMap<ObjectName, RevisionEntry>,
     pub(super) submitted: &'a BTreeMap<ObjectName, Submitted<PromptTemplate>>,
 }
@@ -233,7 +233,7 @@ impl Prompts<'_> {
     }
 
     fn followed(&self, namespace: &str, prompt: &ObjectName) -> Result<ObjectName, (Reason, String)> {
-        let Some(entry) = self.prompts.get(prompt) else {
+        let Some(entry) = self.templates.get(prompt) else {
             return Err(if self.submitted.contains_key(prompt) {
                 let message = format!("PromptTemplate {prompt} is not usable; its own status says why");
                 (Reason::PromptNotUsable, message)
@@ -253,7 +253,7 @@ impl Prompts<'_> {
             ));
         };
         let template = ObjectName::new(&*revision.namespace, &*entry.template);
-        allowed(namespace, &template, self.prompts.get(&template))?;
+        allowed(namespace, &template, self.templates.get(&template))?;
         Ok(revision.clone())
     }
 }

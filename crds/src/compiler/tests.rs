@@ -4,6 +4,7 @@ mod keys;
 mod prompts;
 mod properties;
 mod providers;
+mod revisions;
 mod routes;
 
 use serde_json::{Value, json};

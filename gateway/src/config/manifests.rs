@@ -29,6 +29,8 @@ pub(in crate::config) mod survey;
 mod yaml;
 
 #[cfg(test)]
+pub(in crate::config) use admit::put;
+#[cfg(test)]
 pub(in crate::config) mod tests;
 
 /// Reads one directory, again and again, and remembers what was good.

@@ -187,6 +187,12 @@ impl Config {
         found
     }
 
+    /// The Routes that a caller may use, once for each of their names.
+    pub fn usable_routes<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<Route>> {
+        let routes = self.routes.values().flat_map(BTreeMap::values);
+        routes.filter(|route| caller.may_use(route))
+    }
+
     /// All Routes, once each.
     pub fn all_routes(&self) -> Vec<&Arc<Route>> {
         let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(BTreeMap::values).collect();
@@ -266,7 +272,8 @@ impl Route {
         let mut models = Vec::with_capacity(entry.targets.len());
         for target in entry.targets.iter().filter(|target| target.resolved) {
             let provider = snapshot.providers.get(&target.provider);
-            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, (it, entry), library)?)))
+            if let Some((provider, resolved)) =
+                provider.and_then(|it| Some((it, Target::resolve(target, (it, entry), library)?)))
             {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);

@@ -33,10 +33,15 @@ impl Library {
             let known = previous
                 .and_then(|previous| previous.revisions.get(object))
                 .filter(|known| *known.digest == *entry.digest);
-            let compiled = known.map_or_else(|| Prompt::compile(object, entry).map(Arc::new), |known| Ok(Arc::clone(known)));
+            let compiled = known.map_or_else(
+                || Prompt::compile(object, entry).map(Arc::new),
+                |known| Ok(Arc::clone(known)),
+            );
             match compiled {
                 Ok(prompt) => drop(revisions.insert(object.clone(), prompt)),
-                Err(problem) => tracing::error!(revision = %object, %problem, "failed to compile a prompt; it is not used"),
+                Err(problem) => {
+                    tracing::error!(revision = %object, %problem, "failed to compile a prompt; it is not used")
+                }
             }
         }
         let templates = snapshot.prompts.iter().filter_map(|(object, entry)| {
@@ -68,7 +73,9 @@ impl Library {
 
     /// The revisions of a prompt, by name.
     pub fn revisions_of<'a>(&'a self, template: &'a ObjectName) -> impl Iterator<Item = &'a Arc<Prompt>> {
-        self.revisions.values().filter(move |prompt| prompt.template == *template)
+        self.revisions
+            .values()
+            .filter(move |prompt| prompt.template == *template)
     }
 
     /// The revision of a prompt that `version` names: by its name, by the digits in it, or by more of its digest.

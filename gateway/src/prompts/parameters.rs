@@ -20,6 +20,15 @@ pub enum Parameter {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Defaults([Option<Bytes>; Parameter::ALL.len()]);
 
+/// What `OpenAI` calls `json_schema`.
+#[derive(serde::Serialize)]
+struct Shape<'a> {
+    name: &'a str,
+    schema: &'a serde_json::value::RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
 impl Parameter {
     pub const ALL: [Self; 6] = [
         Self::Temperature,
@@ -41,15 +50,17 @@ impl Defaults {
             stop,
         } = parameters;
         let integer = |number: &Option<i64>| number.map(|number| number.to_string());
-        Self([
-            temperature.as_deref().map(number),
-            top_p.as_deref().map(number),
-            integer(max_tokens),
-            integer(seed),
-            (!stop.is_empty()).then(|| json!(stop).to_string()),
-            format.and_then(json_schema),
-        ]
-        .map(|text| text.map(Bytes::from)))
+        Self(
+            [
+                temperature.as_deref().map(number),
+                top_p.as_deref().map(number),
+                integer(max_tokens),
+                integer(seed),
+                (!stop.is_empty()).then(|| json!(stop).to_string()),
+                format.and_then(json_schema),
+            ]
+            .map(|text| text.map(Bytes::from)),
+        )
     }
 
     pub fn get(&self, parameter: Parameter) -> Option<&Bytes> {
@@ -73,17 +84,9 @@ fn number(text: &str) -> String {
 /// The schema goes in as it is written, so that the order of its keys is kept: models see it.
 fn json_schema(format: &ResponseFormat) -> Option<String> {
     let ResponseFormat { name, schema, strict } = format;
-    let schema: &serde_json::value::RawValue = serde_json::from_str(schema).ok()?;
-    #[derive(serde::Serialize)]
-    struct Shape<'a> {
-        name: &'a str,
-        schema: &'a serde_json::value::RawValue,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        strict: Option<bool>,
-    }
     let shape = Shape {
         name,
-        schema,
+        schema: serde_json::from_str(schema).ok()?,
         strict: *strict,
     };
     let shape = serde_json::to_string(&shape).ok()?;
@@ -116,7 +119,9 @@ mod tests {
         assert_eq!(text(Parameter::Stop), Some(r#"["\""]"#));
         assert_eq!(
             text(Parameter::ResponseFormat),
-            Some(r#"{"type":"json_schema","json_schema":{"name":"n","schema":{"type": "object", "a": 1.50},"strict":true}}"#)
+            Some(
+                r#"{"type":"json_schema","json_schema":{"name":"n","schema":{"type": "object", "a": 1.50},"strict":true}}"#
+            )
         );
         assert_eq!(text(Parameter::TopP), None);
     }

@@ -148,7 +148,10 @@ impl Prompt {
             role,
             text: Text::Fixed(text.into()),
         };
-        let at = pieces.iter().position(|piece| piece.role == Role::User).unwrap_or(pieces.len());
+        let at = pieces
+            .iter()
+            .position(|piece| piece.role == Role::User)
+            .unwrap_or(pieces.len());
         let pairs = demonstrations
             .iter()
             .flat_map(|pair| [said(Role::User, &pair.input), said(Role::Assistant, &pair.output)]);
@@ -187,10 +190,7 @@ impl Prompt {
                 Text::Template(name) => left.render(&self.engine, index, name, &values)?,
             };
             left.take(text.len())?;
-            messages.push(RenderedMessage {
-                role: piece.role,
-                text,
-            });
+            messages.push(RenderedMessage { role: piece.role, text });
         }
         Ok(Rendered { messages })
     }
@@ -234,7 +234,9 @@ impl Left<'_> {
         name: &str,
         values: &Value,
     ) -> Result<Arc<str>, Error> {
-        let rendered = engine.get_template(name).and_then(|template| template.render_captured(values.clone()));
+        let rendered = engine
+            .get_template(name)
+            .and_then(|template| template.render_captured(values.clone()));
         let rendered = rendered.map_err(|error| self.fault(index, &error))?;
         let used = rendered.state().fuel_levels().map_or(0, |(consumed, _)| consumed);
         self.fuel = self
@@ -258,7 +260,9 @@ impl Left<'_> {
             return Error::TooMuchWork(prompt);
         }
         let kind = error.kind().to_string();
-        let detail = error.detail().map_or(kind.clone(), |detail| format!("{kind}: {detail}"));
+        let detail = error
+            .detail()
+            .map_or(kind.clone(), |detail| format!("{kind}: {detail}"));
         let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
         Error::Render {
             prompt,

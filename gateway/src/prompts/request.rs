@@ -63,16 +63,14 @@ impl Asked {
 
     /// Notes the values of variables; they can be given once.
     pub fn values(&mut self, json: Bytes, place: &'static str) -> Result<(), Twice> {
-        match &self.variables {
-            Some(known) => Err(Twice {
+        if let Some(known) = &self.variables {
+            return Err(Twice {
                 field: place,
                 other: known.place,
-            }),
-            None => {
-                self.variables = Some(Variables { json, place });
-                Ok(())
-            }
+            });
         }
+        self.variables = Some(Variables { json, place });
+        Ok(())
     }
 
     /// Takes the prompt out of a model's name: `model@preset/NAME` or `@preset/NAME`. Gives what is left of it.

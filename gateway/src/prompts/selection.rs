@@ -15,7 +15,6 @@ use crate::config::resolved::{Caller, Config, Route, Target};
 const SHOWN: usize = 253;
 
 /// What a request means.
-#[derive(Debug)]
 pub struct Selection {
     pub route: Arc<Route>,
     pub choice: Choice,
@@ -113,7 +112,11 @@ pub fn select(config: &Config, caller: &Caller, model: &str, asked: Option<&Aske
     let prompt = chosen(config, caller, &route, asked)?;
     let choice = Choice { only_target, prompt };
     let has_prompt = || route.targets.iter().any(|target| choice.prompt_at(target).is_some());
-    if let Some(variables) = asked.variables.as_ref().filter(|_| !route.targets.is_empty() && !has_prompt()) {
+    if let Some(variables) = asked
+        .variables
+        .as_ref()
+        .filter(|_| !route.targets.is_empty() && !has_prompt())
+    {
         return Err(Error::NoPrompt {
             field: variables.place,
             route: Arc::clone(&route.name),
@@ -123,24 +126,21 @@ pub fn select(config: &Config, caller: &Caller, model: &str, asked: Option<&Aske
 }
 
 /// `ROUTE/TARGET`, where the Route is named as an object (`namespace/name`, or `name` of the caller's namespace) or as a model.
-fn combined<'a>(config: &'a Config, caller: &Caller, text: &str) -> Option<(&'a Arc<Route>, usize)> {
+fn combined<'a>(config: &'a Config, caller: &'a Caller, text: &str) -> Option<(&'a Arc<Route>, usize)> {
     let (named, target) = text.rsplit_once('/')?;
     let object = object(caller, named);
-    let routes = config.routes_of(caller);
-    let by_object = routes.into_iter().map(|(_, route)| route).find(|route| route.object == object);
+    let by_object = config.usable_routes(caller).find(|route| route.object == object);
     let route = by_object.or_else(|| config.route(caller, named))?;
     let index = route.targets.iter().position(|known| *known.name == *target)?;
     Some((route, index))
 }
 
 /// The one Route that follows a prompt.
-fn follower<'a>(config: &'a Config, caller: &Caller, named: &Named) -> Result<&'a Arc<Route>, Error> {
+fn follower<'a>(config: &'a Config, caller: &'a Caller, named: &Named) -> Result<&'a Arc<Route>, Error> {
     let Named { name, field } = named;
     let template = find(config, caller, name).ok_or_else(|| unknown_prompt(named))?;
     let mut followers: Vec<&Arc<Route>> = config
-        .routes_of(caller)
-        .into_iter()
-        .map(|(_, route)| route)
+        .usable_routes(caller)
         .filter(|route| {
             let mut prompts = route.targets.iter().filter_map(|target| target.prompt.as_ref());
             prompts.any(|prompt| prompt.template == template.object)
@@ -186,10 +186,13 @@ fn chosen(config: &Config, caller: &Caller, route: &Route, asked: &Asked) -> Res
             });
         }
     };
-    let revision = config.library.version(object, version).ok_or_else(|| Error::UnknownVersion {
-        prompt: object.to_string().into(),
-        version: shown(version),
-    })?;
+    let revision = config
+        .library
+        .version(object, version)
+        .ok_or_else(|| Error::UnknownVersion {
+            prompt: object.to_string().into(),
+            version: shown(version),
+        })?;
     Ok(Some(Chosen::Revision(Arc::clone(revision))))
 }
 
@@ -197,7 +200,11 @@ fn chosen(config: &Config, caller: &Caller, route: &Route, asked: &Asked) -> Res
 pub fn find<'a>(config: &'a Config, caller: &Caller, name: &str) -> Option<&'a Arc<Template>> {
     let template = config.library.template(&object(caller, name))?;
     let is_usable = caller.confined_to().is_none_or(|namespace| {
-        is_allowed(&template.object.namespace, &template.entry.allowed_namespaces, namespace)
+        is_allowed(
+            &template.object.namespace,
+            &template.entry.allowed_namespaces,
+            namespace,
+        )
     });
     is_usable.then_some(template)
 }

@@ -4,7 +4,7 @@ use crds::{
     prompt_template::{Variable, VariableType},
     variable,
 };
-use minijinja::Value;
+use minijinja::{Value, value::Serde};
 use serde_json::Value as Json;
 
 use super::{
@@ -43,7 +43,7 @@ impl Declared {
             name: name.as_str().into(),
             type_: *type_,
             default: match default {
-                Some(text) => Some(Value::from_serialize(read(text)?)),
+                Some(text) => Some(Value::from(Serde(read(text)?))),
                 None => None,
             },
             allowed: allowed.iter().map(read).collect::<Option<_>>()?,
@@ -53,10 +53,7 @@ impl Declared {
 }
 
 /// The values of all declared variables, by name.
-pub(super) fn read<'a>(
-    declared: &'a [Declared],
-    given: Option<&Variables>,
-) -> Result<Vec<(&'a str, Value)>, Error> {
+pub(super) fn read<'a>(declared: &'a [Declared], given: Option<&Variables>) -> Result<Vec<(&'a str, Value)>, Error> {
     let place = given.map_or("variables", |given| given.place);
     let fault = |name: &str, fault| Error::Variable {
         field: format!("{place}.{}", name.chars().take(SHOWN).collect::<String>()).into(),
@@ -92,7 +89,9 @@ impl Declared {
             (_, Json::Null) => return Ok(None),
             (VariableType::String, Json::String(text)) => {
                 // Bytes are never fewer than characters, and need no counting.
-                let longest = self.max_length.filter(|&most| text.len() > most && text.chars().count() > most);
+                let longest = self
+                    .max_length
+                    .filter(|&most| text.len() > most && text.chars().count() > most);
                 if let Some(most) = longest {
                     return Err(Fault::TooLong(most));
                 }
@@ -114,7 +113,7 @@ impl Declared {
             (VariableType::Boolean, _) => return Err(Fault::NotOfType("true or false")),
         };
         if self.allowed.is_empty() || self.allowed.contains(&value) {
-            Ok(Some(Value::from_serialize(value)))
+            Ok(Some(Value::from(Serde(value))))
         } else {
             Err(Fault::NotAllowed(self.allowed_words()))
         }

@@ -55,7 +55,7 @@ pub async fn send(
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
     let client: Client = clients.with_connect_timeout(target.timeouts.connect);
-    let mut outgoing = Request::new(request.body_for(&target.model_json).into());
+    let mut outgoing = Request::new(request.body_for(target)?.into());
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = target.uri.clone();
     *outgoing.headers_mut() = target.headers.clone();

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     capture::record::Usage,
     config::resolved::{Route, Target},
+    prompts::selection::Choice,
     providers::{
         client::Clients,
         dialect::openai::{answer::Answer, request::ChatRequest},
@@ -56,6 +57,10 @@ struct AskWhole<'a> {
 
 impl Ask for AskWhole<'_> {
     type Answer = Answer;
+
+    fn choice(&self) -> &Choice {
+        &self.request.choice
+    }
 
     async fn at(&mut self, target: &Target, _: &Exchange) -> Result<Answer, Failure> {
         ask_target(self.clients, target, self.request).await

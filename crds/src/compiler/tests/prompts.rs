@@ -24,7 +24,10 @@ fn a_good_template_reaches_the_snapshot() {
     let compiled = compiled(&[template("t", spec)]);
     let entry = &compiled.snapshot.prompts[&name("t")];
     assert_eq!(
-        (entry.content.messages[0].content.as_str(), entry.content.variables.len()),
+        (
+            entry.content.messages[0].content.as_str(),
+            entry.content.variables.len()
+        ),
         ("Hello {{ who }}", 1)
     );
     assert_eq!(found(&compiled), Vec::<String>::new());

@@ -87,7 +87,7 @@ pub(super) fn refuse(object: &Admitted, faults: Vec<Fault>) -> Refused {
 }
 
 /// Files a good object under its name.
-pub(super) fn put(object: Admitted, name: ObjectName, resources: &mut Resources) {
+pub(in crate::config) fn put(object: Admitted, name: ObjectName, resources: &mut Resources) {
     match object {
         Admitted::Provider(object) => {
             resources.providers.insert(name, Submitted::WellFormed(object));
