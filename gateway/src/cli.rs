@@ -25,7 +25,7 @@ enum Command {
     Serve(serve::Arguments),
     /// Show the gateway at work on simulated providers, then keep it running
     Demo(demo::Arguments),
-    /// Run a simulated provider that speaks OpenAI's wire format, with faults on demand
+    /// Run a simulated provider that speaks OpenAI's and Anthropic's wire formats, with faults on demand
     Simulate(simulate::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
     Completion {

@@ -1,8 +1,8 @@
-//! Simulated providers: a real HTTP server that speaks a vendor's wire format, for demos, tests and rehearsals.
+//! Simulated providers: a real HTTP server that speaks the vendors' wire formats, for demos, tests and rehearsals.
 //!
 //! ```text
-//! model name, header -> grammar -> Behaviour ------.
-//! request -> openai (checks, reads) -> Ask -> answer -> openai (writes) -> script -> delivery -> socket
+//! model name, header -> grammar -> Behaviour -----------.
+//! request -> openai or anthropic (checks, reads) -> Ask -> answer -> openai or anthropic (writes) -> script -> delivery -> socket
 //! ```
 //!
 //! A model's name is `sim-WORD[-NUMBER]...` (`sim-fast`, `sim-429`, `sim-cut-3`); the header `x-simulate: WORD[=NUMBER],...` is applied
@@ -10,8 +10,8 @@
 //! `POST /_simulator/release?gate=ID&count=N` lets chunks through a gate, so that a test can prove without a clock that chunk k reached
 //! the client before chunk k+1 was sent.
 //!
-//! **Invariant**: an answer's text depends on the seed, the messages and the behaviour only. Wire formats are known to `openai` alone;
-//! behaviours, answers and delivery know no dialect.
+//! **Invariant**: an answer's text depends on the seed, the messages and the behaviour only. Wire formats are known to `openai` and
+//! `anthropic` alone; behaviours, answers and delivery know no dialect, and `exchange` knows a vendor by what `endpoint` asks of it.
 
 use std::future::Future;
 use std::io;
@@ -24,15 +24,22 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 mod answer;
+mod anthropic;
 pub mod behaviour;
+mod catalog;
 mod delivery;
 mod document;
+mod endpoint;
 mod endpoints;
+mod exchange;
+mod fields;
 pub mod grammar;
+mod image;
 mod journal;
 mod openai;
 mod pattern;
 mod random;
+mod schema;
 mod script;
 mod server;
 mod words;
@@ -74,7 +81,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// What a Provider's base URL, or an SDK's, must be: ends in `/v1`.
+    /// What the base URL of a Provider of the OpenAI dialect, or of OpenAI's SDK, must be: ends in `/v1`. Anthropic's does not.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::simulator::{self, Behaviour, Settings, grammar};
 
-/// Runs a simulated provider that speaks OpenAI's wire format.
+/// Runs a simulated provider that speaks OpenAI's and Anthropic's wire formats.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = grammar::help())]
 pub struct Arguments {

@@ -10,6 +10,15 @@ use super::words;
 /// Stands in an answer where the filler of an oversized one goes; `script.rs` puts it there while sending.
 pub(crate) const FILLER: &str = "{{oversized}}";
 
+/// What an image counts for, in tokens.
+const IMAGE_TOKENS: usize = 85;
+/// What a message counts for beside its text, in tokens.
+const MESSAGE_TOKENS: usize = 3;
+/// Characters to a token of a prompt.
+const CHARACTERS: usize = 4;
+/// Tokens of reasoning where a request wants some and the behaviour does not say how many.
+const REASONING_TOKENS: usize = 8;
+
 /// What a request asks for, whatever its dialect.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ask {
@@ -28,6 +37,7 @@ pub(crate) struct Ask {
     /// Whether several tools may be called at once.
     pub parallel: bool,
     pub format: Format,
+    pub reasoning: Reasoning,
     pub choices: usize,
     pub stop: Vec<String>,
     /// Longest answer in tokens.
@@ -62,6 +72,15 @@ pub(crate) enum Format {
     Schema(Value),
 }
 
+/// Whether an answer begins with reasoning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reasoning {
+    #[default]
+    AsTheBehaviourSays,
+    Wanted,
+    Unwanted,
+}
+
 /// One of the answers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Choice {
@@ -83,6 +102,7 @@ pub(crate) enum Part {
     /// A call begins; it has no tokens of its own.
     Call {
         index: usize,
+        /// 24 letters, which each vendor puts a prefix to.
         id: String,
         name: String,
     },
@@ -92,11 +112,32 @@ pub(crate) enum Part {
 }
 
 /// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Stop,
+    /// This stop sequence would have come next.
+    Sequence(String),
     Length,
     ToolCalls,
+}
+
+impl Ask {
+    /// Counts a message and its text.
+    pub(crate) fn count(&mut self, text: &str) {
+        self.prompt_tokens += MESSAGE_TOKENS + text.chars().count().div_ceil(CHARACTERS);
+    }
+
+    /// Notes an image, and counts it.
+    pub(crate) fn see(&mut self, image: String) {
+        self.images.push(image);
+        self.prompt_tokens += IMAGE_TOKENS;
+    }
+
+    /// Forgets what only counts in the last message.
+    pub(crate) fn next_message(&mut self) {
+        self.user_text = None;
+        self.images.clear();
+    }
 }
 
 impl Piece {
@@ -141,23 +182,21 @@ pub(crate) fn answer(seed: u64, ask: &Ask, behaviour: &Behaviour) -> Result<Vec<
 
 /// The whole answer, a token a piece.
 fn content(ask: &Ask, behaviour: &Behaviour, random: &mut Random) -> Result<(Vec<Piece>, End), document::Error> {
-    let reasoning = words::sentence(behaviour.reasoning_tokens, random);
+    let reasoning = words::sentence(reasoning_tokens(ask, behaviour), random);
     let mut pieces = split(&Part::Reasoning, &reasoning);
     let calls = calls(ask, behaviour);
     if calls.is_empty() {
-        let mut text = text(ask, behaviour, random)?;
-        if !behaviour.echo {
-            text = stopped(text, &ask.stop);
-        }
+        let text = text(ask, behaviour, random)?;
+        let stop: &[String] = if behaviour.echo { &[] } else { &ask.stop };
+        let (text, end) = stopped(text, stop);
         pieces.extend(split(&Part::Text, &text));
-        return Ok((pieces, End::Stop));
+        return Ok((pieces, end));
     }
     for (index, tool) in calls.into_iter().enumerate() {
-        let id = format!("call_{}", random.letters(24));
         pieces.push(Piece {
             part: Part::Call {
                 index,
-                id,
+                id: random.letters(24),
                 name: tool.name.clone(),
             },
             tokens: Vec::new(),
@@ -217,17 +256,28 @@ fn text(ask: &Ask, behaviour: &Behaviour, random: &mut Random) -> Result<String,
     )
 }
 
-/// The text up to the first of the stop sequences.
-fn stopped(mut text: String, stop: &[String]) -> String {
-    if let Some(end) = stop
+fn reasoning_tokens(ask: &Ask, behaviour: &Behaviour) -> usize {
+    match (ask.reasoning, behaviour.reasoning_tokens) {
+        (Reasoning::Unwanted, _) => 0,
+        (Reasoning::Wanted, 0) => REASONING_TOKENS,
+        (_, tokens) => tokens,
+    }
+}
+
+/// The text up to the first of the stop sequences, and why it ends there.
+fn stopped(mut text: String, stop: &[String]) -> (String, End) {
+    let first = stop
         .iter()
         .filter(|sequence| !sequence.is_empty())
-        .filter_map(|sequence| text.find(sequence.as_str()))
-        .min()
-    {
-        text.truncate(end);
+        .filter_map(|sequence| Some((text.find(sequence.as_str())?, sequence)))
+        .min_by_key(|(position, _)| *position);
+    match first {
+        None => (text, End::Stop),
+        Some((position, sequence)) => {
+            text.truncate(position);
+            (text, End::Sequence(sequence.clone()))
+        }
     }
-    text
 }
 
 /// Cuts the answer to so many tokens; whether anything was cut.

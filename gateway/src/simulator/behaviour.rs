@@ -17,6 +17,8 @@ pub struct Behaviour {
     pub tool_calls: Option<usize>,
     /// Prompt tokens reported as read from the cache.
     pub cached_tokens: u64,
+    /// Prompt tokens reported as written to the cache, of those that are not read from it.
+    pub written_tokens: u64,
     /// Answers with the request as it came in.
     pub echo: bool,
     /// Accepts fields that the vendor does not know or this simulator does not imitate.
@@ -73,6 +75,7 @@ impl Default for Behaviour {
             reasoning_tokens: 0,
             tool_calls: None,
             cached_tokens: 0,
+            written_tokens: 0,
             echo: false,
             lenient: false,
             no_usage: false,

@@ -77,7 +77,7 @@ const WORDS: &[Word] = &[
     word(
         "reasoning",
         Number::Optional("N", 1_000_000),
-        "N tokens of delta.reasoning_content first (default 8)",
+        "N tokens of reasoning first (default 8)",
         |to, n| to.reasoning_tokens = n.map_or(8, |n| size(Some(n))),
     ),
     word(
@@ -103,6 +103,12 @@ const WORDS: &[Word] = &[
         Number::Required("N", 1_000_000_000),
         "prompt tokens reported as cached",
         |to, n| to.cached_tokens = whole(n),
+    ),
+    word(
+        "written",
+        Number::Required("N", 1_000_000_000),
+        "prompt tokens reported as written to the cache",
+        |to, n| to.written_tokens = whole(n),
     ),
     word("nousage", Number::None, "usage is left out", |to, _| to.no_usage = true),
     word(
@@ -184,8 +190,10 @@ const WORDS: &[Word] = &[
 /// What the command line's help says of models and header.
 pub fn help() -> String {
     let mut text = String::from(
-        "A model's name is `sim-WORD[-NUMBER][-WORD[-NUMBER]...]`, for instance sim-fast, sim-429, sim-cut-3 or\n\
-         sim-slow-tools-2. The header `x-simulate: WORD[=NUMBER],...` of a chat request, for instance\n\
+        "OpenAI's chat completions are at /v1/chat/completions (an SDK's base URL ends in /v1), Anthropic's messages at\n\
+         /v1/messages (it does not); both know the same models and behave alike.\n\n\
+         A model's name is `sim-WORD[-NUMBER][-WORD[-NUMBER]...]`, for instance sim-fast, sim-429, sim-cut-3 or\n\
+         sim-slow-tools-2. The header `x-simulate: WORD[=NUMBER],...` of a request, for instance\n\
          `latency=200,rate=40,hang=3`, is applied after the name; --behaviour, of the same form, before it. Words:\n\n",
     );
     let status = ("400..599".to_owned(), "the vendor's error of that status");

@@ -40,6 +40,8 @@ pub(crate) struct Request {
     pub number: u64,
     /// When it came in, in microseconds since 1970.
     pub received_unix_micros: u64,
+    /// Of the endpoint.
+    pub path: &'static str,
     pub model: String,
     /// Without secrets.
     pub headers: BTreeMap<String, String>,
@@ -86,7 +88,14 @@ pub(crate) struct Entry {
 }
 
 impl Journal {
-    pub(crate) fn enter(self: &Arc<Self>, now: u64, model: &str, headers: &HeaderMap, body: &[u8]) -> Entry {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        now: u64,
+        path: &'static str,
+        model: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Entry {
         let mut kept = locked(&self.kept);
         let number = kept.number;
         kept.number += 1;
@@ -96,6 +105,7 @@ impl Journal {
         let request = Arc::new(Mutex::new(Request {
             number,
             received_unix_micros: now,
+            path,
             model: model.to_owned(),
             headers: without_secrets(headers),
             body: String::from_utf8_lossy(body).into_owned(),
@@ -234,11 +244,11 @@ mod tests {
     fn only_the_last_requests_are_kept_and_all_are_counted() {
         let journal = Arc::new(Journal::default());
         for _ in 0..=MOST_REQUESTS {
-            let entry = journal.enter(0, "sim-fast", &HeaderMap::new(), b"{}");
+            let entry = journal.enter(0, "/", "sim-fast", &HeaderMap::new(), b"{}");
             entry.answered(StatusCode::OK);
             entry.ended(Outcome::Complete);
         }
-        drop(journal.enter(0, "sim-hang", &HeaderMap::new(), b"{}"));
+        drop(journal.enter(0, "/", "sim-hang", &HeaderMap::new(), b"{}"));
         let requests = journal.last(usize::MAX);
         assert_eq!((requests.len(), requests[0].number), (MOST_REQUESTS, 2));
         assert_eq!(
@@ -254,7 +264,7 @@ mod tests {
         let journal = Arc::new(Journal::default());
         for _ in 0..5 {
             journal
-                .enter(0, "sim-fast", &HeaderMap::new(), &vec![b' '; 10 * 1024 * 1024])
+                .enter(0, "/", "sim-fast", &HeaderMap::new(), &vec![b' '; 10 * 1024 * 1024])
                 .ended(Outcome::Complete);
         }
         assert_eq!(journal.last(usize::MAX).len(), 3);

@@ -7,8 +7,6 @@ use bytes::Bytes;
 use super::answer::FILLER;
 use super::behaviour::{Behaviour, Break, Fault};
 
-/// What is sent where an answer should be JSON.
-pub(crate) const GARBAGE: &str = r#"{"id":"chatcmpl-garbage","choices":[{"index":0,"del"#;
 const DRIP_BYTES: usize = 5;
 
 /// One event of a stream, as the dialect writes it.
@@ -21,8 +19,8 @@ pub(crate) struct Frame {
 /// Where in the stream an event stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Before the content: the role.
-    Opening,
+    /// Neither content nor end: the role, or where a part of the answer begins or ends.
+    Edge,
     Content,
     /// Why the answer ended.
     Finish,
@@ -77,7 +75,7 @@ pub(crate) fn stream(
             }
         }
         let garble = matches!(fault, Some(Fault::Garbage { after: Some(after) }) if !garbled && after <= content);
-        if garble && frame.place != Place::Opening {
+        if garble && frame.place != Place::Edge {
             garbled = true;
             send(&mut steps, garbage, behaviour, fault);
         } else {
@@ -91,11 +89,17 @@ pub(crate) fn stream(
     steps
 }
 
-/// The length in bytes and the steps of an answer that is not streamed. Its latency lies before the headers, not here.
-pub(crate) fn whole(body: &Bytes, behaviour: &Behaviour, fault: Option<Fault>) -> (usize, Vec<Step>) {
+/// The length in bytes and the steps of an answer that is not streamed, or of the garbage in its place. Its latency lies before the
+/// headers, not here.
+pub(crate) fn whole(
+    body: &Bytes,
+    behaviour: &Behaviour,
+    fault: Option<Fault>,
+    garbage: &'static str,
+) -> (usize, Vec<Step>) {
     let mut steps = Vec::new();
     let body = if matches!(fault, Some(Fault::Garbage { .. })) {
-        &Bytes::from_static(GARBAGE.as_bytes())
+        &Bytes::from_static(garbage.as_bytes())
     } else {
         body
     };
@@ -161,7 +165,7 @@ mod tests {
 
     fn frames() -> Vec<Frame> {
         let places = [
-            Place::Opening,
+            Place::Edge,
             Place::Content,
             Place::Content,
             Place::Content,
@@ -218,7 +222,7 @@ mod tests {
     fn without_stream_the_length_is_told_in_full_whatever_is_sent() {
         let of = |words: &str, body: &str| {
             let behaviour = Behaviour::default().with_header(words).unwrap();
-            whole(&Bytes::from(body.to_owned()), &behaviour, behaviour.fault)
+            whole(&Bytes::from(body.to_owned()), &behaviour, behaviour.fault, "garbage")
         };
         assert_eq!(of("", "0123456789").0, 10);
         let (length, steps) = of("cut=0", "0123456789");

@@ -9,13 +9,22 @@ use tokio::net::TcpStream;
 
 use super::{Running, Settings, start};
 
+pub(super) mod anthropic;
+
 /// Compares with a file of `tests/golden/simulator`, which names the SDKs whose types are its model.
 pub(super) fn golden(name: &str, text: &str) {
+    let model = "OpenAI chat completions, after the types of openai 3.54.0 (Python) and 7.57.0 (Node)";
+    golden_of("", model, name, text);
+}
+
+/// Compares with a file of a folder in there.
+fn golden_of(folder: &str, model: &str, name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/simulator"));
+    let goldens = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/simulator");
+    settings.set_snapshot_path(format!("{goldens}/{folder}"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.set_description("OpenAI chat completions, after the types of openai 3.54.0 (Python) and 7.57.0 (Node)");
+    settings.set_description(model);
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
@@ -68,10 +77,14 @@ async fn instrument(running: &Running, path: &str) -> Value {
 
 /// What comes back on a connection of its own, and how that ends.
 async fn raw(running: &Running, body: &Value) -> (String, io::Result<()>) {
+    raw_at(running, "/v1/chat/completions", body).await
+}
+
+async fn raw_at(running: &Running, path: &str, body: &Value) -> (String, io::Result<()>) {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let body = body.to_string();
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nhost: x\r\nanthropic-version: 2023-06-01\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();

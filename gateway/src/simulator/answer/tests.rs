@@ -51,7 +51,7 @@ fn a_limit_cuts_at_the_token_and_a_stop_sequence_before_itself() {
         &Behaviour::default(),
     )
     .unwrap();
-    assert_eq!((cut[0].tokens(), cut[0].end), (5, End::Length));
+    assert_eq!((cut[0].tokens(), cut[0].end.clone()), (5, End::Length));
     let second = whole.split(' ').nth(1).unwrap().to_owned();
     let stopped = text(
         &Ask {

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::request::Request;
 use super::wire::{
     ChunkChoice, CompletionDetails, Delta, Document, Function, Logprobs, Message, PromptDetails, TokenLogprob,
-    ToolCall, TopLogprob, Usage, WholeChoice,
+    ToolCall, TopLogprob, Usage, WholeChoice, call_id,
 };
 use crate::simulator::answer::{Choice, End, Part, Piece};
+use crate::simulator::endpoint::PromptTokens;
 use crate::simulator::script::{Frame, Place};
 
 /// Chunks are padded to a multiple of so many bytes.
@@ -29,15 +30,15 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
-    pub(crate) fn usage(request: &Request, choices: &[Choice], cached_tokens: u64) -> Usage {
-        let prompt_tokens = request.ask.prompt_tokens;
+    pub(crate) fn usage(prompt: &PromptTokens, choices: &[Choice]) -> Usage {
         let completion_tokens = choices.iter().map(Choice::tokens).sum();
         Usage {
-            prompt_tokens,
+            prompt_tokens: prompt.all,
             completion_tokens,
-            total_tokens: prompt_tokens + completion_tokens,
+            total_tokens: prompt.all + completion_tokens,
             prompt_tokens_details: PromptDetails {
-                cached_tokens: usize::try_from(cached_tokens).map_or(prompt_tokens, |cached| cached.min(prompt_tokens)),
+                cached_tokens: prompt.cached,
+                cache_write_tokens: (prompt.written > 0).then_some(prompt.written),
                 audio_tokens: 0,
             },
             completion_tokens_details: CompletionDetails {
@@ -77,7 +78,7 @@ impl Completion {
                 ..Delta::default()
             };
             frames.push(self.frame(
-                Place::Opening,
+                Place::Edge,
                 ChunkChoice {
                     index,
                     delta,
@@ -107,7 +108,7 @@ impl Completion {
                     };
                     frames.push(self.frame(Place::Content, chunk, piece.text().len()));
                 } else if turn == choice.pieces.len() {
-                    let reason = Some(finish_reason(choice.end));
+                    let reason = Some(finish_reason(&choice.end));
                     frames.push(self.frame(
                         Place::Finish,
                         ChunkChoice {
@@ -188,7 +189,7 @@ impl Completion {
                     arguments: text_of(&Part::Arguments { index: *index }),
                 };
                 Some(ToolCall {
-                    id: id.clone(),
+                    id: call_id(id),
                     kind: "function",
                     function,
                 })
@@ -214,7 +215,7 @@ impl Completion {
             index,
             message,
             logprobs: self.logprobs(&tokens),
-            finish_reason: finish_reason(choice.end),
+            finish_reason: finish_reason(&choice.end),
         }
     }
 
@@ -236,9 +237,9 @@ impl Completion {
     }
 }
 
-fn finish_reason(end: End) -> &'static str {
+fn finish_reason(end: &End) -> &'static str {
     match end {
-        End::Stop => "stop",
+        End::Stop | End::Sequence(_) => "stop",
         End::Length => "length",
         End::ToolCalls => "tool_calls",
     }

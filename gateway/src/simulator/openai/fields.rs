@@ -1,38 +1,9 @@
-//! The fields of a chat request, as a table: type, range, and whether null stands for absent.
+//! The fields of a chat request, and the vendor's words for what is wrong with one.
 
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
-
-/// What a field may hold.
-enum Shape {
-    Text,
-    Boolean,
-    Integer {
-        least: i64,
-        most: i64,
-    },
-    Decimal {
-        least: f64,
-        most: f64,
-    },
-    OneOf(&'static [&'static str]),
-    Object,
-    /// One text or up to four.
-    Stop,
-    /// Text only: sound is not imitated.
-    Modalities,
-    /// Checked where it is read.
-    Elsewhere,
-    /// Known to the vendor, not imitated here.
-    Unsupported,
-}
-
-struct Field {
-    name: &'static str,
-    nullable: bool,
-    shape: Shape,
-}
+use crate::simulator::fields::{self, Field, Shape, Wrong, nullable, required};
 
 const NATURAL: Shape = Shape::Integer {
     least: 1,
@@ -95,110 +66,35 @@ const FIELDS: &[Field] = &[
 
 /// Checks each field for itself. `lenient` lets pass what is unknown or not imitated.
 pub(super) fn check(fields: &Map<String, Value>, lenient: bool) -> Result<(), Refusal> {
-    for (name, value) in fields {
-        match FIELDS.iter().find(|field| field.name == name) {
-            None if !lenient => return Err(Refusal::unknown(name)),
-            Some(field) if !field.passes(value, lenient) => shape(name, &field.shape, value)?,
-            _ => {}
-        }
-    }
-    Ok(())
+    fields::check(FIELDS, fields, lenient, refuse)
 }
 
-impl Field {
-    /// Whether the value needs no look.
-    fn passes(&self, value: &Value, lenient: bool) -> bool {
-        (self.nullable && value.is_null()) || (lenient && matches!(self.shape, Shape::Unsupported))
-    }
-}
-
-const fn required(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        nullable: false,
-        shape,
+fn refuse(name: &str, shape: Option<&Shape>, value: &Value, wrong: Wrong<'_>) -> Refusal {
+    let decimal = matches!(shape, Some(Shape::Decimal { .. }));
+    match wrong {
+        Wrong::Unknown => Refusal::unknown(name),
+        Wrong::Unsupported => Refusal::unsupported(name),
+        Wrong::UnsupportedItem(at) => Refusal::unsupported(&format!("{name}[{at}]")),
+        Wrong::Value(found, supported) => Refusal::wrong_value(name, found, supported),
+        Wrong::Long(most, found) => Refusal::long_array(name, most, found),
+        Wrong::Below(bound) if decimal => Refusal::out_of_range(name, &bound, value, "decimal_below_min_value"),
+        Wrong::Below(bound) => Refusal::out_of_range(name, &bound, value, "integer_below_min_value"),
+        Wrong::Above(bound) if decimal => Refusal::out_of_range(name, &bound, value, "decimal_above_max_value"),
+        Wrong::Above(bound) => Refusal::out_of_range(name, &bound, value, "integer_above_max_value"),
+        Wrong::Type => Refusal::wrong_type(name, expected(shape), value),
     }
 }
 
-const fn nullable(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        nullable: true,
-        shape,
+/// What a field holds, with its article.
+fn expected(shape: Option<&Shape>) -> &'static str {
+    match shape {
+        Some(Shape::Text | Shape::OneOf(_)) => "a string",
+        Some(Shape::Boolean) => "a boolean",
+        Some(Shape::Integer { .. }) => "an integer",
+        Some(Shape::Decimal { .. }) => "a decimal",
+        Some(Shape::Object) => "an object",
+        Some(Shape::Stop) => "one of a string or array of strings",
+        Some(Shape::Modalities | Shape::Texts) => "an array of strings",
+        Some(Shape::Elsewhere | Shape::Unsupported) | None => "another value",
     }
-}
-
-fn shape(name: &str, shape: &Shape, value: &Value) -> Result<(), Refusal> {
-    let expected = match (shape, value) {
-        (Shape::Text | Shape::Stop, Value::String(_))
-        | (Shape::Boolean, Value::Bool(_))
-        | (Shape::Object, Value::Object(_))
-        | (Shape::Elsewhere, _) => return Ok(()),
-        (Shape::Unsupported, _) => return Err(Refusal::unsupported(name)),
-        (Shape::Integer { least, most }, Value::Number(number)) if number.is_i64() || number.is_u64() => {
-            let found = number.as_i64().unwrap_or(i64::MAX);
-            return range(
-                name,
-                value,
-                &found,
-                least,
-                most,
-                ["integer_below_min_value", "integer_above_max_value"],
-            );
-        }
-        (Shape::Decimal { least, most }, Value::Number(number)) => {
-            let found = number.as_f64().unwrap_or(f64::MAX);
-            return range(
-                name,
-                value,
-                &found,
-                least,
-                most,
-                ["decimal_below_min_value", "decimal_above_max_value"],
-            );
-        }
-        (Shape::OneOf(supported), Value::String(found)) => {
-            return if supported.contains(&found.as_str()) {
-                Ok(())
-            } else {
-                Err(Refusal::wrong_value(name, found, supported))
-            };
-        }
-        (Shape::Stop, Value::Array(texts)) if texts.iter().all(Value::is_string) => {
-            return if texts.len() > 4 {
-                Err(Refusal::long_array(name, 4, texts.len()))
-            } else {
-                Ok(())
-            };
-        }
-        (Shape::Modalities, Value::Array(kinds)) => {
-            let other = kinds.iter().position(|kind| kind != "text");
-            return other.map_or(Ok(()), |at| Err(Refusal::unsupported(&format!("{name}[{at}]"))));
-        }
-        (Shape::Text | Shape::OneOf(_), _) => "a string",
-        (Shape::Boolean, _) => "a boolean",
-        (Shape::Integer { .. }, _) => "an integer",
-        (Shape::Decimal { .. }, _) => "a decimal",
-        (Shape::Object, _) => "an object",
-        (Shape::Stop, _) => "one of a string or array of strings",
-        (Shape::Modalities, _) => "an array of strings",
-    };
-    Err(Refusal::wrong_type(name, expected, value))
-}
-
-fn range<T: PartialOrd + ToString>(
-    name: &str,
-    value: &Value,
-    found: &T,
-    least: &T,
-    most: &T,
-    codes: [&'static str; 2],
-) -> Result<(), Refusal> {
-    if found < least {
-        return Err(Refusal::out_of_range(name, least, value, codes[0]));
-    }
-    if found > most {
-        return Err(Refusal::out_of_range(name, most, value, codes[1]));
-    }
-    Ok(())
 }

@@ -1,21 +1,14 @@
 //! The messages of a chat request: their checks, and what an answer needs to know of them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
 use crate::simulator::answer::Ask;
+use crate::simulator::image;
 
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
 const PARTS: [&str; 6] = ["text", "image_url", "input_audio", "refusal", "audio", "file"];
 const DETAILS: [&str; 4] = ["auto", "low", "high", "original"];
-/// What an image counts for, in tokens.
-const IMAGE_TOKENS: usize = 85;
-/// What a message counts for beside its text, in tokens.
-const MESSAGE_TOKENS: usize = 3;
-/// Characters to a token of a prompt.
-const CHARACTERS: usize = 4;
 
 /// Checks the messages and notes in `ask` what the last ones say and how many tokens all count.
 pub(super) fn read(fields: &Map<String, Value>, lenient: bool, ask: &mut Ask) -> Result<(), Refusal> {
@@ -38,10 +31,9 @@ pub(super) fn read(fields: &Map<String, Value>, lenient: bool, ask: &mut Ask) ->
             tool_turn = false;
             ask.tool_results.clear();
         }
-        ask.user_text = None;
-        ask.images.clear();
+        ask.next_message();
         let text = content(&at, role, message, lenient, ask)?;
-        ask.prompt_tokens += MESSAGE_TOKENS + text.chars().count().div_ceil(CHARACTERS);
+        ask.count(&text);
         match role {
             "assistant" => {
                 open_calls = calls(&at, message)?;
@@ -182,9 +174,7 @@ fn content_part(at: &str, role: &str, part: &Value, lenient: bool, ask: &mut Ask
         kind if !supported.contains(&kind) => Err(Refusal::wrong_value(&format!("{at}.type"), kind, supported)),
         "text" | "refusal" => text_of(part, kind, at).map(str::to_owned),
         "image_url" => {
-            ask.images
-                .push(image(&format!("{at}.image_url"), part.get("image_url"))?);
-            ask.prompt_tokens += IMAGE_TOKENS;
+            ask.see(seen(&format!("{at}.image_url"), part.get("image_url"))?);
             Ok(String::new())
         }
         _ if lenient => Ok(String::new()),
@@ -193,31 +183,23 @@ fn content_part(at: &str, role: &str, part: &Value, lenient: bool, ask: &mut Ask
 }
 
 /// What the image is.
-fn image(at: &str, image: Option<&Value>) -> Result<String, Refusal> {
-    let image = image.ok_or_else(|| Refusal::missing(at))?;
-    let image = image
+fn seen(at: &str, part: Option<&Value>) -> Result<String, Refusal> {
+    let part = part.ok_or_else(|| Refusal::missing(at))?;
+    let part = part
         .as_object()
-        .ok_or_else(|| Refusal::wrong_type(at, "an object", image))?;
-    let url = text_of(image, "url", at)?;
-    match image.get("detail") {
+        .ok_or_else(|| Refusal::wrong_type(at, "an object", part))?;
+    let url = text_of(part, "url", at)?;
+    match part.get("detail") {
         None => {}
         Some(Value::String(detail)) if DETAILS.contains(&detail.as_str()) => {}
         Some(Value::String(detail)) => return Err(Refusal::wrong_value(&format!("{at}.detail"), detail, &DETAILS)),
         Some(other) => return Err(Refusal::wrong_type(&format!("{at}.detail"), "a string", other)),
     }
-    if url.starts_with("https://") || url.starts_with("http://") {
-        return Ok(format!("an image at {url}"));
-    }
-    let described = url
-        .strip_prefix("data:image/")
-        .and_then(|data| data.split_once(";base64,"))
-        .and_then(|(kind, data)| {
-            let bytes = STANDARD.decode(data).ok()?;
-            ["png", "jpeg", "gif", "webp"]
-                .contains(&kind)
-                .then(|| format!("an image/{kind} of {} bytes", bytes.len()))
-        });
-    described.ok_or_else(|| Refusal::image(at))
+    let inline = || {
+        let (kind, data) = url.strip_prefix("data:image/")?.split_once(";base64,")?;
+        image::inline(kind, data)
+    };
+    image::at(url).or_else(inline).ok_or_else(|| Refusal::image(at))
 }
 
 /// A required text of an object.

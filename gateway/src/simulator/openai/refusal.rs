@@ -1,18 +1,17 @@
 //! The vendor's error object, and its words for what it refuses.
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::simulator::behaviour::Behaviour;
+use crate::simulator::endpoint::Failure;
 
 /// An answer that is an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
     pub status: StatusCode,
-    /// In seconds.
-    retry_after: Option<u64>,
+    retry_after_seconds: Option<u64>,
     object: ErrorObject,
 }
 
@@ -42,7 +41,7 @@ impl Refusal {
         };
         Self {
             status: StatusCode::BAD_REQUEST,
-            retry_after: None,
+            retry_after_seconds: None,
             object,
         }
     }
@@ -254,7 +253,7 @@ impl Refusal {
         };
         Self {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            retry_after: matches!(status, 429 | 503).then_some(retry),
+            retry_after_seconds: matches!(status, 429 | 503).then_some(retry),
             object: ErrorObject {
                 message,
                 kind,
@@ -264,24 +263,15 @@ impl Refusal {
         }
     }
 
+    pub(crate) fn failure(&self) -> Failure {
+        Failure {
+            status: self.status,
+            retry_after_seconds: self.retry_after_seconds,
+            body: self.body_text(),
+        }
+    }
+
     pub(crate) fn body_text(&self) -> String {
         serde_json::to_string(&Envelope { error: &self.object }).expect("an error object of strings is JSON")
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = (
-            self.status,
-            [(header::CONTENT_TYPE, "application/json")],
-            self.body_text(),
-        )
-            .into_response();
-        if let Some(seconds) = self.retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
     }
 }

@@ -1,13 +1,11 @@
 //! Reads a chat request, refusing what the vendor refuses.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::refusal::Refusal;
 use super::{fields, messages, structured, tools};
 use crate::simulator::answer::{self, Ask};
-
-/// A JSON object.
-pub(crate) type Fields = Map<String, Value>;
+use crate::simulator::endpoint::Fields;
 
 /// A chat request that the vendor would answer.
 #[derive(Clone, Debug)]
@@ -23,11 +21,6 @@ pub(crate) struct Request {
     /// The tier that the answer names.
     pub service_tier: &'static str,
     pub ask: Ask,
-}
-
-/// The fields of the body.
-pub(crate) fn fields(body: &[u8]) -> Result<Fields, Refusal> {
-    serde_json::from_slice(body).map_err(|_| Refusal::no_json())
 }
 
 /// The model asked for.

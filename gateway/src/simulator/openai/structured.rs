@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::refusal::Refusal;
 use super::tools;
 use crate::simulator::answer::Format;
+use crate::simulator::schema;
 
 /// Checks the response format and reads it.
 pub(super) fn read(fields: &Map<String, Value>) -> Result<Format, Refusal> {
@@ -58,59 +59,40 @@ fn json_schema(format: &Map<String, Value>) -> Result<Format, Refusal> {
 
 /// What the vendor demands of a schema: an object at its root and, if it is strict, every object closed and all of its properties
 /// required. The error is the vendor's sentence.
-pub(super) fn check(schema: &Value, strict: bool) -> Result<(), String> {
-    let root = schema.get("type");
-    if root.is_some_and(|kind| kind != "object") || (root.is_none() && strict && schema.get("$ref").is_none()) {
+pub(super) fn check(described: &Value, strict: bool) -> Result<(), String> {
+    let root = described.get("type");
+    if root.is_some_and(|kind| kind != "object") || (root.is_none() && strict && described.get("$ref").is_none()) {
         let found = root.map_or("None".to_owned(), |kind| kind.as_str().unwrap_or("None").to_owned());
         return Err(format!(
             r#"schema must be a JSON Schema of 'type: "object"', got 'type: "{found}"'."#
         ));
     }
     if strict {
-        closed(schema, &mut Vec::new())
+        schema::each_object(described, &mut closed)
     } else {
         Ok(())
     }
 }
 
-fn closed(schema: &Value, path: &mut Vec<String>) -> Result<(), String> {
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        let context = path
-            .iter()
-            .map(|part| format!("'{part}'"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
-            return Err(format!(
-                "In context=({context}), 'additionalProperties' is required to be supplied and to be false."
-            ));
-        }
-        let required = schema.get("required").and_then(Value::as_array);
-        let missing = properties
-            .keys()
-            .find(|name| !required.is_some_and(|required| required.contains(&json!(name))));
-        if let Some(missing) = missing {
-            return Err(format!(
-                "In context=({context}), 'required' is required to be supplied and to be an array including every key in properties. Missing '{missing}'."
-            ));
-        }
+fn closed(schema: &Map<String, Value>, path: &[String]) -> Result<(), String> {
+    let path: Vec<_> = path.iter().map(|part| format!("'{part}'")).collect();
+    let context = path.join(", ");
+    if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+        return Err(format!(
+            "In context=({context}), 'additionalProperties' is required to be supplied and to be false."
+        ));
     }
-    let inner: Vec<(String, &Value)> = match schema {
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), value)).collect(),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(number, value)| (number.to_string(), value))
-            .collect(),
-        _ => Vec::new(),
-    };
-    for (name, value) in inner
+    let required = schema.get("required").and_then(Value::as_array);
+    let mut properties = schema
+        .get("properties")
+        .and_then(Value::as_object)
         .into_iter()
-        .filter(|(name, _)| !["enum", "const", "default", "examples"].contains(&name.as_str()))
-    {
-        path.push(name);
-        closed(value, path)?;
-        path.pop();
+        .flatten();
+    let missing = properties.find(|(name, _)| !required.is_some_and(|required| required.contains(&json!(name))));
+    match missing {
+        None => Ok(()),
+        Some((missing, _)) => Err(format!(
+            "In context=({context}), 'required' is required to be supplied and to be an array including every key in properties. Missing '{missing}'."
+        )),
     }
-    Ok(())
 }

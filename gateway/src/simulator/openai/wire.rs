@@ -20,8 +20,11 @@ pub(crate) struct Usage {
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the vendor's names")]
 pub(crate) struct PromptDetails {
     pub cached_tokens: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<usize>,
     pub audio_tokens: usize,
 }
 
@@ -170,11 +173,16 @@ impl Delta {
                 ..Self::default()
             },
             Part::Call { index, id, name } => {
-                call(*index, Some(id.clone()), Some("function"), Some(name.clone()), text)
+                call(*index, Some(call_id(id)), Some("function"), Some(name.clone()), text)
             }
             Part::Arguments { index } => call(*index, None, None, None, text),
         }
     }
+}
+
+/// The vendor's identifier of a call.
+pub(super) fn call_id(letters: &str) -> String {
+    format!("call_{letters}")
 }
 
 impl TopLogprob {

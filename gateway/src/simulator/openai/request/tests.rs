@@ -2,7 +2,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{fields, read};
+use super::read;
+use crate::simulator::endpoint::Fields;
 use crate::simulator::tests::golden;
 
 /// A good request with one thing changed: a pointer to what is replaced, or removed with no value.
@@ -47,16 +48,20 @@ fn changed(pointer: &str, value: Option<Value>) -> Value {
     request
 }
 
+fn fields(request: &Value) -> Fields {
+    request.as_object().unwrap().clone()
+}
+
 fn refusal(request: &Value, lenient: bool) -> Option<String> {
-    let read = fields(request.to_string().as_bytes()).and_then(|fields| read(&fields, lenient));
-    read.err()
+    read(&fields(request), lenient)
+        .err()
         .map(|refusal| format!("{} {}", refusal.status.as_u16(), refusal.body_text()))
 }
 
 #[test]
 fn a_request_with_every_field_in_order_is_read() {
     let request = changed("/n", Some(json!(2)));
-    let request = read(&fields(request.to_string().as_bytes()).unwrap(), false).unwrap();
+    let request = read(&fields(&request), false).unwrap();
     assert!(request.stream && request.include_usage && !request.obfuscate);
     assert_eq!(
         (request.ask.choices, request.ask.limit, request.top_logprobs),
