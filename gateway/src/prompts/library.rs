@@ -40,7 +40,7 @@ impl Library {
             match compiled {
                 Ok(prompt) => drop(revisions.insert(object.clone(), prompt)),
                 Err(problem) => {
-                    tracing::error!(revision = %object, %problem, "failed to compile a prompt; it is not used")
+                    tracing::error!(revision = %object, %problem, "failed to compile a prompt; it is not used");
                 }
             }
         }

@@ -177,7 +177,7 @@ impl Prompt {
     /// The messages for a request with these variables.
     pub fn render(&self, given: Option<&Variables>) -> Result<Rendered, Error> {
         let values = values::read(&self.variables, given)?;
-        let values: Value = values.into_iter().collect();
+        let values = Value::from_pairs(values);
         let mut left = Left {
             prompt: &self.name,
             fuel: FUEL,

@@ -111,7 +111,7 @@ fn variables_are_read_by_type_and_faults_name_them() {
     let config = with_prompt(object("PromptTemplate", "t", spec));
     let good = json!({ "s": "äöü", "n": 1, "i": -2, "b": true, "j": { "a": [5] }, "e": "y", "d": null });
     let content = sent(&config, &ask(&json!({ "variables": good })))["messages"][0]["content"].clone();
-    assert_eq!(content, "äöü 1.0 -2 true 5 y 7");
+    assert_eq!(content, "äöü 1 -2 True 5 y 7");
     for (name, value, part) in [
         ("s", json!("four"), "longer than 3 characters"),
         ("s", json!(1), "expected a string"),
@@ -161,7 +161,7 @@ fn values_are_never_templates() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the value is: the body parses, has exactly the roles of the prompt and of the client, and the value arrives as it was.
     #[test]
@@ -300,7 +300,7 @@ fn requests_name_prompts_routes_and_targets_in_every_way_that_is_documented() {
         (json!({ "model": "plain" }), vec!["only hi"]),
         (json!({ "model": "plain@preset/c" }), vec!["only c"]),
         (json!({ "model": "plain@preset/other/d" }), vec!["only d"]),
-        (json!({ "model": "@preset/a" }), vec!["one a", "two b"]),
+        (json!({ "model": "@preset/a" }), vec!["one a", "two a"]),
         (json!({ "prompt": { "id": "c" } }), vec!["one c", "two c"]),
         (json!({ "prompt": { "id": "default/a" } }), vec!["one a", "two a"]),
         (json!({ "metadata": { "template_id": "b" } }), vec!["one b", "two b"]),
@@ -408,7 +408,7 @@ fn rendered_messages_are_a_list_of_roles_and_texts() {
     };
     let rendered = prompt.render(Some(&variables)).unwrap();
     assert_eq!(rendered.messages.len(), 1);
-    assert_eq!(&*rendered.messages[0].text, "[1, \"x\"]");
+    assert_eq!(&*rendered.messages[0].text, "[1, 'x']");
     let broken = Variables {
         json: Bytes::from_static(br#"{"a":"\ud800"}"#),
         place: "variables",

@@ -100,10 +100,6 @@ impl Declared {
                 }
                 Json::String(text)
             }
-            // Declared values are read as floats too, so that 1 and 1.0 are one value.
-            (VariableType::Number, Json::Number(number)) if !self.allowed.is_empty() => {
-                number.as_f64().map_or(Json::Number(number), Json::from)
-            }
             (VariableType::Number, number @ Json::Number(_)) => number,
             (VariableType::Integer, Json::Number(number)) if number.is_i64() => Json::Number(number),
             (VariableType::Boolean, truth @ Json::Bool(_)) => truth,
@@ -112,10 +108,18 @@ impl Declared {
             (VariableType::Integer, _) => return Err(Fault::NotOfType("an integer of 64 bits")),
             (VariableType::Boolean, _) => return Err(Fault::NotOfType("true or false")),
         };
-        if self.allowed.is_empty() || self.allowed.contains(&value) {
+        if self.allowed.is_empty() || self.allows(&value) {
             Ok(Some(Value::from(Serde(value))))
         } else {
             Err(Fault::NotAllowed(self.allowed_words()))
+        }
+    }
+
+    /// Declared numbers were read as floats, so that 1 and 1.0 are one value.
+    fn allows(&self, value: &Json) -> bool {
+        match (self.type_, value.as_f64()) {
+            (VariableType::Number, Some(number)) => self.allowed.contains(&Json::from(number)),
+            _ => self.allowed.contains(value),
         }
     }
 
