@@ -43,16 +43,27 @@ use crate::{pattern, reference::SecretKeyRef};
     validation = Rule::new("!has(self.baseUrl) || !self.baseUrl.matches('^https?://(169[.]254[.]|\\\\[[fF][eE][89abAB])')")
         .message("baseUrl must not be a link-local address (169.254.0.0/16, fe80::/10)")
         .field_path(".baseUrl"),
+    validation = Rule::new("!has(self.dialect) || self.vendor in ['Simulated', 'OpenAICompatible'] || self.dialect == self.vendor")
+        .message("dialect is open for vendor Simulated and OpenAICompatible only; any other vendor has its own")
+        .field_path(".dialect"),
+    validation = Rule::new("!has(self.baseUrl) || !self.baseUrl.matches('/v1/?$') || !(self.vendor == 'Anthropic' || (has(self.dialect) && self.dialect == 'Anthropic'))")
+        .message("baseUrl must not end in /v1 in the Anthropic dialect: the gateway adds it")
+        .field_path(".baseUrl"),
 )]
 pub struct ProviderSpec {
     /// Who runs the endpoint: decides the wire dialect, the default URL and how a credential is sent.
     pub vendor: Vendor,
-    /// Where the API lives, as the vendor's own SDK calls it (`OpenAI`'s ends in /v1). Default: the vendor's public endpoint.
+    /// The wire dialect that the endpoint speaks. Default: the vendor's own, and `OpenAI` for Simulated and `OpenAICompatible`, which may
+    /// choose. Clients need not know: requests and answers are translated where theirs is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
+    /// Where the API lives, as the vendor's own SDK calls it (`OpenAI`'s ends in /v1, `Anthropic`'s does not). Default: the vendor's public
+    /// endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 2048), regex(pattern = pattern::BASE_URL))]
     pub base_url: Option<String>,
-    /// How requests are authenticated. Omitted: nothing for Simulated and `OpenAICompatible`; for `OpenAI`, the environment variable
-    /// `OPENAI_API_KEY` under `route-switch serve --manifests`.
+    /// How requests are authenticated. Omitted: nothing for Simulated and `OpenAICompatible`; for `OpenAI`
+    /// and `Anthropic`, the environment variables `OPENAI_API_KEY` and `ANTHROPIC_API_KEY` under `route-switch serve --manifests`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
     /// What is known of the provider's models: limits and prices. A Route may name a model that is not listed; its cost is then unknown.
@@ -91,8 +102,19 @@ pub struct ProviderSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Vendor {
     OpenAI,
+    Anthropic,
     OpenAICompatible,
     Simulated,
+}
+
+/// A wire dialect: the form of requests, answers, streams and errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Dialect {
+    /// Chat completions, with the credential as `Authorization: Bearer`.
+    #[default]
+    OpenAI,
+    /// Messages, with the credential as `x-api-key`.
+    Anthropic,
 }
 
 /// How requests to a provider are authenticated: exactly one of the fields.
@@ -137,7 +159,8 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub context_tokens: Option<i64>,
-    /// Longest answer in tokens.
+    /// Longest answer in tokens. A request that does not say how long its answer may be is given this where the dialect must have a
+    /// limit (`Anthropic`; without it 4096).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub max_output_tokens: Option<i64>,
@@ -153,6 +176,10 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000_000_000_i64))]
     pub cached_input_micro_usd_per_m_tok: Option<i64>,
+    /// Price of a million input tokens written to the provider's cache, in millionths of a US dollar. Default: the input price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000_000_000_i64))]
+    pub cache_write_micro_usd_per_m_tok: Option<i64>,
 }
 
 /// How long the gateway waits, as durations like `500ms`, `30s` or `1m30s`.

@@ -12,7 +12,7 @@ use crate::{
     prompt_content::PromptContent,
     prompt_revision::{Origin, Provenance},
     prompt_template::Parameters,
-    provider::Vendor,
+    provider::{Dialect, Vendor},
     reference::{ConfigMapKeyRef, SecretKeyRef},
     route::Strategy,
 };
@@ -40,7 +40,8 @@ pub struct ProviderEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
     pub vendor: Vendor,
-    /// Without a slash at the end; requests go to `{base_url}/chat/completions`.
+    pub dialect: Dialect,
+    /// Without a slash at the end; requests go to `{base_url}/chat/completions`, or to `{base_url}/v1/messages`.
     pub base_url: String,
     pub auth: AuthEntry,
     /// What `auth` resolved to.
@@ -68,6 +69,7 @@ pub struct ModelEntry {
     pub input_micro_usd_per_m_tok: Option<u64>,
     pub output_micro_usd_per_m_tok: Option<u64>,
     pub cached_input_micro_usd_per_m_tok: Option<u64>,
+    pub cache_write_micro_usd_per_m_tok: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

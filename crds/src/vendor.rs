@@ -1,11 +1,13 @@
 //! Vendors are data: one row each. What differs between vendors that speak one wire dialect stands here and nowhere else.
 
-use crate::provider::Vendor;
+use crate::provider::{Dialect, Vendor};
 
 /// What a Provider of a vendor is when its spec does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VendorRow {
     pub vendor: Vendor,
+    /// What it speaks, unless the Provider chooses.
+    pub dialect: Dialect,
     /// The vendor's public endpoint, without a slash at the end; `None`: `baseUrl` is required, or the simulator's.
     pub default_base_url: Option<&'static str>,
     /// The environment variable that holds the credential of Providers without `auth`, for
@@ -16,21 +18,31 @@ pub struct VendorRow {
 }
 
 /// The table.
-const ROWS: [VendorRow; 3] = [
+const ROWS: [VendorRow; 4] = [
     VendorRow {
         vendor: Vendor::OpenAI,
+        dialect: Dialect::OpenAI,
         default_base_url: Some("https://api.openai.com/v1"),
         ambient_variable: Some("OPENAI_API_KEY"),
         output_limit_field: "max_completion_tokens",
     },
     VendorRow {
+        vendor: Vendor::Anthropic,
+        dialect: Dialect::Anthropic,
+        default_base_url: Some("https://api.anthropic.com"),
+        ambient_variable: Some("ANTHROPIC_API_KEY"),
+        output_limit_field: "max_tokens",
+    },
+    VendorRow {
         vendor: Vendor::OpenAICompatible,
+        dialect: Dialect::OpenAI,
         default_base_url: None,
         ambient_variable: None,
         output_limit_field: "max_tokens",
     },
     VendorRow {
         vendor: Vendor::Simulated,
+        dialect: Dialect::OpenAI,
         default_base_url: None,
         ambient_variable: None,
         output_limit_field: "max_completion_tokens",
@@ -55,7 +67,12 @@ mod tests {
 
     #[test]
     fn every_vendor_has_exactly_one_row() {
-        for vendor in [Vendor::OpenAI, Vendor::OpenAICompatible, Vendor::Simulated] {
+        for vendor in [
+            Vendor::OpenAI,
+            Vendor::Anthropic,
+            Vendor::OpenAICompatible,
+            Vendor::Simulated,
+        ] {
             assert_eq!(
                 rows().iter().filter(|row| row.vendor == vendor).count(),
                 1,

@@ -35,6 +35,7 @@ use lane::{Lane, SharedHealth, Terms};
 use record::Record;
 
 pub(crate) use batch::Entry;
+pub(crate) use escaped::unescape;
 pub use lane::Clock;
 pub(crate) use schema::{Newer, newest, steps_from};
 pub use store::{Failure, StoreHealth};

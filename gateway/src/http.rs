@@ -6,6 +6,7 @@ mod authenticate;
 mod body;
 pub mod chat;
 mod chat_stream;
+mod count_tokens;
 pub mod error;
 pub mod generation;
 pub mod health;

@@ -1,10 +1,18 @@
 //! Everything that knows a provider's protocol: the HTTP client, server-sent events, and the wire dialects.
 
+pub mod answer;
 pub mod body;
+pub mod canonical;
 pub mod client;
 pub mod dialect;
+pub mod document;
 pub mod failure;
+pub mod fault;
+pub mod front;
 pub mod json;
 pub mod price;
 pub mod splice;
 pub mod sse;
+pub mod stamp;
+pub mod stream;
+pub mod upstream_error;

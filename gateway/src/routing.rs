@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod choice;
+pub mod count;
 pub mod exchange;
 pub mod live;
 pub mod tries;

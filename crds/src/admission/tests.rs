@@ -35,12 +35,12 @@ fn all_faults_are_told_at_once_by_field() {
         "models": [{"name": "a", "contextTokens": 0}, {"name": "a", "size": 1}, {}],
     });
     let expected = [
-        "spec.colour: unknown field; there are allowInsecure, allowedNamespaces, auth, baseUrl, headers, models, timeouts, vendor",
-        "spec.models[1].size: unknown field; there are cachedInputMicroUsdPerMTok, contextTokens, inputMicroUsdPerMTok, maxOutputTokens, name, outputMicroUsdPerMTok",
+        "spec.colour: unknown field; there are allowInsecure, allowedNamespaces, auth, baseUrl, dialect, headers, models, timeouts, vendor",
+        "spec.models[1].size: unknown field; there are cacheWriteMicroUsdPerMTok, cachedInputMicroUsdPerMTok, contextTokens, inputMicroUsdPerMTok, maxOutputTokens, name, outputMicroUsdPerMTok",
         "spec.baseUrl: must be an http or https URL with a host and without user, query or fragment, like https://api.example.com/v1, not `ftp://x.example.com`",
         "spec.models[0].contextTokens: must be at least 1, is 0",
         "spec.models[2].name: is required",
-        "spec.vendor: must be one of OpenAI, OpenAICompatible, Simulated, not `Nobody`",
+        "spec.vendor: must be one of OpenAI, Anthropic, OpenAICompatible, Simulated, not `Nobody`",
         "spec.models[1]: duplicate of spec.models[0]: `a` must be there only once",
     ];
     let (mut found, mut expected) = (faults(&provider(spec)), expected.map(str::to_owned));

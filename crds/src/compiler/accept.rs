@@ -9,7 +9,7 @@ use super::{Diagnostic, Reason, Settings, prompt};
 use crate::{
     duration,
     object::ObjectName,
-    provider::{Auth, Model, ProviderSpec, Vendor},
+    provider::{Auth, Dialect, Model, ProviderSpec, Vendor},
     reference::PromptRef,
     route::{RouteSpec, Target},
     snapshot::{
@@ -30,6 +30,7 @@ struct Problems(Vec<Diagnostic>);
 pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<ProviderEntry, Vec<Diagnostic>> {
     let ProviderSpec {
         vendor,
+        dialect,
         base_url,
         auth,
         models,
@@ -39,7 +40,8 @@ pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<Provi
         allowed_namespaces,
     } = spec;
     let mut problems = Problems::default();
-    let base_url = problems.base_url(*vendor, base_url.as_deref(), settings);
+    let dialect = dialect.unwrap_or(vendor::row(*vendor).dialect);
+    let base_url = problems.base_url(*vendor, dialect, base_url.as_deref(), settings);
     let auth = problems.auth(*vendor, auth.as_ref());
     let entries = models.iter().enumerate();
     let models = entries
@@ -60,6 +62,7 @@ pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<Provi
     problems.or(ProviderEntry {
         stale: false,
         vendor: *vendor,
+        dialect,
         base_url,
         auth,
         credential: None,
@@ -122,7 +125,7 @@ impl Problems {
     }
 
     /// The resolved URL, without a slash at the end; empty when there is none, which is then reported.
-    fn base_url(&mut self, vendor: Vendor, given: Option<&str>, settings: &Settings) -> String {
+    fn base_url(&mut self, vendor: Vendor, dialect: Dialect, given: Option<&str>, settings: &Settings) -> String {
         let simulator = || {
             settings
                 .simulator_url
@@ -132,7 +135,10 @@ impl Problems {
         let resolved = match (given, vendor::row(vendor).default_base_url, simulator()) {
             (Some(given), _, _) => given.to_owned(),
             (None, Some(default), _) => default.to_owned(),
-            (None, None, Some(root)) => format!("{}/v1", root.trim_end_matches('/')),
+            (None, None, Some(root)) => match dialect {
+                Dialect::OpenAI => format!("{}/v1", root.trim_end_matches('/')),
+                Dialect::Anthropic => root.to_owned(),
+            },
             (None, None, None) => {
                 self.no_base_url(vendor);
                 return String::new();
@@ -150,7 +156,9 @@ impl Problems {
                 Reason::SimulatorNotConfigured,
                 "vendor Simulated without baseUrl needs a simulator: start with --simulator URL, or give baseUrl",
             ),
-            Vendor::OpenAI | Vendor::OpenAICompatible => (Reason::Invalid, "is required for this vendor"),
+            Vendor::OpenAI | Vendor::Anthropic | Vendor::OpenAICompatible => {
+                (Reason::Invalid, "is required for this vendor")
+            }
         };
         self.0.push(Diagnostic::not_accepted(reason, "spec.baseUrl", message));
     }
@@ -181,6 +189,7 @@ impl Problems {
             input_micro_usd_per_m_tok,
             output_micro_usd_per_m_tok,
             cached_input_micro_usd_per_m_tok,
+            cache_write_micro_usd_per_m_tok,
         } = model;
         let mut count = |field: &str, value: Option<i64>| {
             let count = value.map(u64::try_from).transpose();
@@ -195,6 +204,7 @@ impl Problems {
             input_micro_usd_per_m_tok: count("inputMicroUsdPerMTok", *input_micro_usd_per_m_tok),
             output_micro_usd_per_m_tok: count("outputMicroUsdPerMTok", *output_micro_usd_per_m_tok),
             cached_input_micro_usd_per_m_tok: count("cachedInputMicroUsdPerMTok", *cached_input_micro_usd_per_m_tok),
+            cache_write_micro_usd_per_m_tok: count("cacheWriteMicroUsdPerMTok", *cache_write_micro_usd_per_m_tok),
         }
     }
 

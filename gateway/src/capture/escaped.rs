@@ -6,7 +6,7 @@ const LOW_SURROGATES: std::ops::Range<u32> = 0xDC00..0xE000;
 
 /// Decodes what stood between the quotes. What no JSON string can hold becomes U+FFFD: an answer that broke off must still
 /// be readable.
-pub(super) fn unescape(escaped: &[u8]) -> String {
+pub(crate) fn unescape(escaped: &[u8]) -> String {
     let Some(first) = memchr::memchr(b'\\', escaped) else {
         return String::from_utf8_lossy(escaped).into_owned();
     };

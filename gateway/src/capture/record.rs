@@ -92,6 +92,8 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Part of `prompt_tokens`.
     pub cached_tokens: u64,
+    /// Part of `prompt_tokens`, beside `cached_tokens`: what the provider wrote to its cache.
+    pub cache_write_tokens: u64,
     pub completion_tokens: u64,
     /// Part of `completion_tokens`.
     pub reasoning_tokens: u64,

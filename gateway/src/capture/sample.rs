@@ -94,9 +94,11 @@ impl Traffic {
 
     fn usage(&mut self) -> Usage {
         let (prompt_tokens, completion_tokens) = (self.random.random_range(0..5000), self.random.random_range(0..5000));
+        let cached_tokens = self.random.random_range(0..=prompt_tokens);
         Usage {
             prompt_tokens,
-            cached_tokens: self.random.random_range(0..=prompt_tokens),
+            cached_tokens,
+            cache_write_tokens: self.random.random_range(0..=prompt_tokens - cached_tokens),
             completion_tokens,
             reasoning_tokens: self.random.random_range(0..=completion_tokens),
             estimated: self.chance(20),

@@ -9,15 +9,19 @@ use std::{
 use bytes::Bytes;
 use crds::{
     object::{DEFAULT_NAMESPACE, ObjectName},
+    provider::Dialect,
     reference::is_allowed,
-    snapshot::{KeyEntry, KeyRoutes, ProviderEntry, Role, RouteEntry, Snapshot, TargetEntry},
+    snapshot::{Credential, KeyEntry, KeyRoutes, ProviderEntry, Role, RouteEntry, Snapshot, TargetEntry},
     vendor,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::{
     prompts::{library::Library, parameters::Defaults, prompt::Prompt},
-    providers::{dialect::openai::json_string, price::Price},
+    providers::{
+        dialect::{anthropic, openai::json_string},
+        price::Price,
+    },
     routing::choice::Sequence,
     telemetry::metrics::RouteMetrics,
 };
@@ -86,6 +90,7 @@ pub struct Target {
     pub model: Arc<str>,
     /// The model as a JSON string.
     pub model_json: Bytes,
+    pub dialect: Dialect,
     pub uri: Uri,
     /// All headers of a request but its length: host, credential, content type, those of the Provider.
     pub headers: HeaderMap,
@@ -95,7 +100,9 @@ pub struct Target {
     pub prompt: Option<Arc<Prompt>>,
     /// Parameters where the request says nothing; they come before those of the prompt.
     pub defaults: Defaults,
-    /// What the limit of an answer is called there.
+    /// The longest answer of the model, in tokens, if it is known.
+    pub max_output_tokens: Option<u64>,
+    /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
     pub output_limit_field: &'static str,
 }
 
@@ -319,7 +326,12 @@ impl Target {
             Some(used) => Some(Arc::clone(library.revision(used.revision.as_ref()?)?)),
             None => None,
         };
-        let uri: Uri = format!("{}/chat/completions", provider.base_url).parse().ok()?;
+        let path = match provider.dialect {
+            Dialect::OpenAI => "chat/completions",
+            Dialect::Anthropic => "v1/messages",
+        };
+        let uri: Uri = format!("{}/{path}", provider.base_url).parse().ok()?;
+        let model = provider.models.get(&entry.model);
         let own = &provider.timeouts;
         let over = &route.timeouts;
         Some(Self {
@@ -332,13 +344,15 @@ impl Target {
             model_json: json_string(&entry.model),
             headers: request_headers(&uri, provider)?,
             uri,
+            dialect: provider.dialect,
             timeouts: Timeouts {
                 connect: over.connect.unwrap_or(own.connect),
                 first_token: over.first_token.unwrap_or(own.first_token),
                 idle: over.idle.unwrap_or(own.idle),
                 total: over.total.unwrap_or(own.total),
             },
-            price: provider.models.get(&entry.model).and_then(Price::of),
+            price: model.and_then(Price::of),
+            max_output_tokens: model.and_then(|model| model.max_output_tokens),
             prompt,
             defaults: Defaults::of(&entry.parameters, None),
             output_limit_field: vendor::row(provider.vendor).output_limit_field,
@@ -361,10 +375,20 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
         header::USER_AGENT,
         HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
     );
-    if let Some(credential) = &provider.credential {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", credential.expose())).ok()?;
+    let credential = provider.credential.as_ref().map(Credential::expose);
+    let (name, value) = match provider.dialect {
+        Dialect::OpenAI => (header::AUTHORIZATION, credential.map(|key| format!("Bearer {key}"))),
+        Dialect::Anthropic => {
+            headers
+                .entry(anthropic::VERSION_HEADER)
+                .or_insert(HeaderValue::from_static(anthropic::VERSION));
+            (HeaderName::from_static("x-api-key"), credential.map(str::to_owned))
+        }
+    };
+    if let Some(value) = value {
+        let mut value = HeaderValue::from_str(&value).ok()?;
         value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
+        headers.insert(name, value);
     }
     Some(headers)
 }

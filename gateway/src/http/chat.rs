@@ -1,4 +1,4 @@
-//! `POST /chat/completions`.
+//! `POST /chat/completions` and `POST /messages`.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -25,8 +25,14 @@ use crate::{
         selection::{self, Selection},
     },
     providers::{
+        answer::Marks,
         body::Pieces,
-        dialect::openai::{answer::Stamp, json_string, request::ChatRequest, stream::UsagePlace},
+        dialect::{
+            anthropic::request::{MessagesRequest, Purpose},
+            openai::{json_string, request::ChatRequest, stream::UsagePlace},
+        },
+        front::ClientRequest,
+        stamp::Stamp,
     },
     routing::{
         exchange::{Exchange, Opening},
@@ -42,6 +48,8 @@ const ROUTE: HeaderName = HeaderName::from_static("x-route-switch-route");
 const TARGET: HeaderName = HeaderName::from_static("x-route-switch-target");
 const PROMPT_REVISION: HeaderName = HeaderName::from_static("x-route-switch-prompt-revision");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-route-switch-attempts");
+/// Where `Anthropic`'s SDKs look for the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-route-switch-overhead-us");
 
 pub(super) type Opened = Result<Live, Unopened>;
@@ -50,6 +58,7 @@ pub(super) type OpeningStream = Pin<Box<dyn Future<Output = Opened> + Send>>;
 /// What is known of a request when its answer's headers are written.
 struct Head<'a> {
     id: &'a str,
+    contract: Contract,
     config: &'a Config,
     route: Option<&'a Route>,
     target: Option<&'a Target>,
@@ -91,18 +100,24 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         Ok(body) => body,
         Err(error) => return chat.refuse(error, None),
     };
-    let mut request = match ChatRequest::scan(body) {
+    let scanned = match contract {
+        Contract::OpenAi | Contract::OpenRouter => ChatRequest::scan(body).map(ClientRequest::OpenAi),
+        Contract::Anthropic => {
+            MessagesRequest::scan(body, &parts.headers, Purpose::Answer).map(ClientRequest::Anthropic)
+        }
+    };
+    let mut request = match scanned {
         Ok(request) => request,
         Err(error) => return chat.refuse((&error).into(), None),
     };
     chat.exchange
-        .asked(&request.model, request.stream, request.user.clone());
+        .asked(request.model(), request.stream(), request.user().map(Into::into));
     let route = match select(&chat.config, &caller, &mut request) {
         Ok(route) => route,
         Err(error) => return chat.refuse(error, None),
     };
-    chat.exchange.routed(&route, &request.body);
-    if request.stream {
+    chat.exchange.routed(&route, request.body());
+    if request.stream() {
         // In a box of its own, so that the future of a request that is not streamed stays small.
         Box::pin(chat.stream(route, request)).await
     } else {
@@ -111,13 +126,13 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
 }
 
 /// Finds the Route that a request means, and notes in it what else it means.
-fn select(config: &Config, caller: &Caller, request: &mut ChatRequest) -> Result<Arc<Route>, ApiError> {
-    let selection = selection::select(config, caller, &request.model, request.asked.as_deref());
+pub(super) fn select(config: &Config, caller: &Caller, request: &mut ClientRequest) -> Result<Arc<Route>, ApiError> {
+    let selection = selection::select(config, caller, request.model(), request.asked());
     let Selection { route, choice } = selection.map_err(|error| ApiError::from(&error))?;
-    request.choice = choice;
+    request.choose(choice);
     let gives_messages = |target| {
         request
-            .choice
+            .choice()
             .prompt_at(target)
             .is_some_and(|prompt| prompt.has_messages())
     };
@@ -142,6 +157,7 @@ impl Chat {
         } = self;
         let head = Head {
             id: exchange.id(),
+            contract,
             config: &config,
             route,
             target,
@@ -150,14 +166,15 @@ impl Chat {
             overhead_micros: Some(exchange.overhead_micros()),
         };
         let headers = head.headers();
-        let status = error.status.as_u16();
+        let status = error.status_for(contract).as_u16();
+        let id: Box<str> = exchange.id().into();
         exchange.fail(outcome, status, &error.message);
-        let mut response = error.respond(contract);
+        let mut response = error.respond_of(Some(&id), contract);
         response.headers_mut().extend(headers);
         response
     }
 
-    async fn whole(mut self, route: &Route, request: &ChatRequest) -> Response {
+    async fn whole(mut self, route: &Route, request: &ClientRequest) -> Response {
         let asked = tokio::select! {
             biased;
             asked = whole::ask(&self.worker.clients, route, request, &mut self.exchange) => Some(asked),
@@ -173,11 +190,15 @@ impl Chat {
             model: whole.target.model_json.clone(),
             provider: whole.target.provider_json.clone(),
         };
-        let pieces = whole
-            .answer
-            .stamped(&stamp, &whole.answered.usage, whole.answered.cost_pico_usd);
+        let pieces = whole.answer.written(&Marks {
+            stamp: &stamp,
+            created_unix_seconds: self.exchange.started_unix_seconds(),
+            used: &whole.answered.usage,
+            cost_pico_usd: whole.answered.cost_pico_usd,
+        });
         let head = Head {
             id: self.exchange.id(),
+            contract: self.contract,
             config: &self.config,
             route: Some(route),
             target: Some(whole.target),
@@ -195,20 +216,20 @@ impl Chat {
         response
     }
 
-    async fn stream(self, route: Arc<Route>, request: ChatRequest) -> Response {
+    async fn stream(self, route: Arc<Route>, request: ClientRequest) -> Response {
         let Self {
             worker,
             contract,
             config,
             exchange,
         } = self;
-        let place = match contract {
-            Contract::OpenRouter => UsagePlace::EmptyDelta,
-            Contract::OpenAi if request.include_usage => UsagePlace::OwnChunk,
-            Contract::OpenAi => UsagePlace::FinishChunk,
+        let place = match (contract, &request) {
+            (Contract::OpenRouter, _) => UsagePlace::EmptyDelta,
+            (_, ClientRequest::OpenAi(request)) if request.include_usage => UsagePlace::OwnChunk,
+            _ => UsagePlace::FinishChunk,
         };
         let id: Box<str> = exchange.id().into();
-        let model = json_string(&request.model);
+        let model = json_string(request.model());
         let asked = StreamRequest {
             clients: Arc::clone(&worker.clients),
             route: Arc::clone(&route),
@@ -220,7 +241,7 @@ impl Chat {
             biased;
             opened = &mut opening => opened,
             () = sleep(route.commit_after) => {
-                let head = Head { id: &id, config: &config, route: Some(&route), target: None, prompt: None, attempts: 0, overhead_micros: None };
+                let head = Head { id: &id, contract, config: &config, route: Some(&route), target: None, prompt: None, attempts: 0, overhead_micros: None };
                 return respond(head.headers(), ChatStream::new(State::Opening(opening, Arc::clone(&route)), contract, id, model, &worker.ledger.ending));
             }
         };
@@ -234,6 +255,7 @@ impl Chat {
                 let target = Some(live.target());
                 let head = Head {
                     id: &id,
+                    contract,
                     config: &config,
                     route: Some(&route),
                     target,
@@ -282,6 +304,7 @@ impl Head<'_> {
     fn headers(&self) -> HeaderMap {
         let Self {
             id,
+            contract,
             config,
             route,
             target,
@@ -291,6 +314,9 @@ impl Head<'_> {
         } = self;
         let mut headers = HeaderMap::with_capacity(12);
         if let Ok(id) = HeaderValue::from_str(id) {
+            if *contract == Contract::Anthropic {
+                headers.insert(REQUEST_ID, id.clone());
+            }
             headers.insert(GENERATION_ID, id);
         }
         headers.insert(SNAPSHOT, config.revision_header.clone());

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     config::resolved::Route,
-    providers::dialect::openai::{json_string, stream},
+    providers::dialect::{
+        anthropic::translate::write_stream::put_event,
+        openai::{json_string, stream},
+    },
     routing::live::{Live, Step, Unopened},
 };
 
@@ -116,6 +119,10 @@ impl ChatStream {
     }
 
     fn write_failure(&self, error: &ApiError, out: &mut BytesMut) {
+        if self.contract == Contract::Anthropic {
+            let error = error.body(self.contract, Some(&self.id)).to_string();
+            return put_event("error", error.as_bytes(), out);
+        }
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

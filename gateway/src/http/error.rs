@@ -11,16 +11,18 @@ use crate::{
     capture::record::Outcome,
     config::resolved::Target,
     prompts::{prompt, selection},
-    providers::{dialect::openai::request, failure::Failure},
+    providers::{canonical::Inexpressible, dialect::openai::request, failure::Failure},
 };
 
-/// Which of the two contracts a path follows where they contradict each other.
+/// Which contract a path follows where they contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contract {
     /// `/v1`: `OpenAI`'s.
     OpenAi,
     /// `/api/v1`: `OpenRouter`'s.
     OpenRouter,
+    /// `/messages` below both: `Anthropic`'s.
+    Anthropic,
 }
 
 /// An error answer.
@@ -44,6 +46,9 @@ struct Metadata {
 }
 
 const INVALID: &str = "invalid_request_error";
+const OVERLOADED: &str = "provider_overloaded";
+/// `Anthropic`'s own for it.
+const OVERLOADED_STATUS: u16 = 529;
 
 impl ApiError {
     fn new(status: StatusCode, code: &str, kind: &'static str, message: impl Into<String>) -> Self {
@@ -157,6 +162,9 @@ impl ApiError {
             return error.into();
         }
         let provider = target.provider.to_string();
+        if let Failure::Inexpressible(problem) = failure {
+            return Self::inexpressible(provider, problem, attempts);
+        }
         let (status, code, kind, error_type) = match (failure.outcome(), failure.status()) {
             (Outcome::ClientError, Some(status)) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -177,7 +185,7 @@ impl ApiError {
             ),
             (_, Some(503 | 529)) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "provider_overloaded",
+                OVERLOADED,
                 "server_error",
                 "provider_overloaded",
             ),
@@ -206,11 +214,64 @@ impl ApiError {
         error
     }
 
-    /// The error object, without its envelope.
+    /// The request asks for something that no target could be asked for.
+    fn inexpressible(provider: String, problem: &Inexpressible, attempts: usize) -> Self {
+        let message = format!("Unsupported parameter: {problem}.");
+        let error = Self::new(StatusCode::BAD_REQUEST, "unsupported_parameter", INVALID, message);
+        Self {
+            param: Some(problem.field.clone()),
+            metadata: Some(Box::new(Metadata {
+                error_type: "unsupported_parameter",
+                provider: Some(provider),
+                provider_status: None,
+                attempts,
+            })),
+            ..error
+        }
+    }
+
+    /// The status that says it in this contract.
+    pub fn status_for(&self, contract: Contract) -> StatusCode {
+        match contract {
+            Contract::Anthropic if self.code == OVERLOADED => {
+                StatusCode::from_u16(OVERLOADED_STATUS).unwrap_or(self.status)
+            }
+            _ => self.status,
+        }
+    }
+
+    /// `Anthropic`'s word for it.
+    fn anthropic_type(&self) -> &'static str {
+        match self.status.as_u16() {
+            _ if self.code == OVERLOADED => "overloaded_error",
+            401 => "authentication_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            504 => "timeout_error",
+            400..=499 => "invalid_request_error",
+            _ => "api_error",
+        }
+    }
+
+    /// The error in its envelope; `id` is that of the generation that it ended.
+    pub fn body(&self, contract: Contract, id: Option<&str>) -> Value {
+        match contract {
+            Contract::OpenAi | Contract::OpenRouter => json!({ "error": self.object(contract) }),
+            Contract::Anthropic => json!({
+                "type": "error",
+                "error": { "type": self.anthropic_type(), "message": self.message },
+                "request_id": id,
+            }),
+        }
+    }
+
+    /// The error object, without its envelope, for `OpenAI`'s contract and `OpenRouter`'s.
     pub fn object(&self, contract: Contract) -> Value {
         let code = match contract {
-            Contract::OpenAi => json!(self.code),
             Contract::OpenRouter => json!(self.status.as_u16()),
+            Contract::OpenAi | Contract::Anthropic => json!(self.code),
         };
         let mut object = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": code });
         if let Some(Metadata {
@@ -228,8 +289,14 @@ impl ApiError {
     }
 
     pub fn respond(self, contract: Contract) -> Response {
-        let body = json!({ "error": self.object(contract) }).to_string();
-        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        self.respond_of(None, contract)
+    }
+
+    /// The answer to a request that became a generation, with its `id`.
+    pub fn respond_of(self, id: Option<&str>, contract: Contract) -> Response {
+        let body = self.body(contract, id).to_string();
+        let status = self.status_for(contract);
+        let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         if let Some(after) = self.retry_after {
             response.headers_mut().insert(
                 header::RETRY_AFTER,

@@ -12,7 +12,7 @@ use axum::{
 use http::Request;
 
 use super::{
-    analytics, chat,
+    analytics, chat, count_tokens,
     error::{ApiError, Contract},
     generation, health, models, prompts, status,
 };
@@ -46,6 +46,16 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
         .route(
             &path("/chat/completions"),
             post(move |State(worker): Worked, request: Request<Body>| Box::pin(chat::chat(worker, contract, request))),
+        )
+        .route(
+            &path("/messages"),
+            post(|State(worker): Worked, request: Request<Body>| {
+                Box::pin(chat::chat(worker, Contract::Anthropic, request))
+            }),
+        )
+        .route(
+            &path("/messages/count_tokens"),
+            post(|State(worker): Worked, request: Request<Body>| count_tokens::count_tokens(worker, request)),
         )
         .route(
             &path("/models"),
@@ -96,7 +106,10 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
 }
 
 fn contract_of(request: &Request<Body>) -> Contract {
-    if request.uri().path().starts_with("/api/v1/") {
+    let path = request.uri().path();
+    if path.starts_with("/v1/messages") || path.starts_with("/api/v1/messages") {
+        Contract::Anthropic
+    } else if path.starts_with("/api/v1/") {
         Contract::OpenRouter
     } else {
         Contract::OpenAi

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use super::dialect::openai::{answer::Fault, upstream_error::UpstreamError};
+use super::{canonical::Inexpressible, fault::Fault, upstream_error::UpstreamError};
 use crate::{capture::record::Outcome, prompts::prompt};
 
 /// Why a try failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
+    /// The target cannot be asked for what the client wants. This says nothing of the target's health.
+    #[error("the request cannot be put to this target: {0}")]
+    Inexpressible(#[from] Inexpressible),
     #[error("failed to connect: {0}")]
     Connect(String),
     #[error("no connection within {0:?}")]
@@ -58,7 +61,7 @@ impl Failure {
             Self::ConnectTimeout(_) | Self::FirstTokenTimeout(_) | Self::IdleTimeout(_) | Self::TotalTimeout(_) => {
                 Outcome::Timeout
             }
-            Self::Prompt(_) => Outcome::ClientError,
+            Self::Inexpressible(_) | Self::Prompt(_) => Outcome::ClientError,
             failure if failure.is_clients_own() => Outcome::ClientError,
             _ => Outcome::UpstreamError,
         }

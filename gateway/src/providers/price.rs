@@ -11,6 +11,7 @@ pub struct Price {
     input_micro_usd_per_m_tok: u64,
     output_micro_usd_per_m_tok: u64,
     cached_input_micro_usd_per_m_tok: u64,
+    cache_write_micro_usd_per_m_tok: u64,
 }
 
 impl Price {
@@ -23,15 +24,20 @@ impl Price {
             cached_input_micro_usd_per_m_tok: model
                 .cached_input_micro_usd_per_m_tok
                 .unwrap_or(input_micro_usd_per_m_tok),
+            cache_write_micro_usd_per_m_tok: model
+                .cache_write_micro_usd_per_m_tok
+                .unwrap_or(input_micro_usd_per_m_tok),
         })
     }
 
     /// Cost in pico-USD; none if it does not fit.
     pub fn cost_pico_usd(&self, usage: &Usage) -> Option<i64> {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
+        let written = usage.cache_write_tokens.min(usage.prompt_tokens - cached);
         let parts = [
-            (usage.prompt_tokens - cached, self.input_micro_usd_per_m_tok),
+            (usage.prompt_tokens - cached - written, self.input_micro_usd_per_m_tok),
             (cached, self.cached_input_micro_usd_per_m_tok),
+            (written, self.cache_write_micro_usd_per_m_tok),
             (usage.completion_tokens, self.output_micro_usd_per_m_tok),
         ];
         let sum: u128 = parts
@@ -94,17 +100,19 @@ mod tests {
             input_micro_usd_per_m_tok: Some(150_000),
             output_micro_usd_per_m_tok: Some(600_000),
             cached_input_micro_usd_per_m_tok: Some(75_000),
+            cache_write_micro_usd_per_m_tok: Some(187_500),
             ..ModelEntry::default()
         };
         let usage = Usage {
             prompt_tokens: 1_000,
             cached_tokens: 400,
+            cache_write_tokens: 100,
             completion_tokens: 10,
             ..Usage::default()
         };
         assert_eq!(
             Price::of(&model).unwrap().cost_pico_usd(&usage),
-            Some(600 * 150_000 + 400 * 75_000 + 10 * 600_000)
+            Some(500 * 150_000 + 400 * 75_000 + 100 * 187_500 + 10 * 600_000)
         );
         assert_eq!(
             Price::of(&ModelEntry {

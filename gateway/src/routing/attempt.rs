@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -12,8 +12,9 @@ use crate::{
     config::resolved::Target,
     providers::{
         client::{Client, Clients, ConnectTimedOut},
-        dialect::openai::{request::ChatRequest, upstream_error::UpstreamError},
         failure::Failure,
+        front::ClientRequest,
+        upstream_error::UpstreamError,
     },
 };
 
@@ -51,14 +52,29 @@ impl Deadlines {
 pub async fn send(
     clients: &Clients,
     target: &Target,
-    request: &ChatRequest,
+    request: &ClientRequest,
+    deadlines: &Deadlines,
+) -> Result<Response<Incoming>, Failure> {
+    let body = request.body_for(target)?;
+    let mut headers = target.headers.clone();
+    request.add_headers(target, &mut headers);
+    post(clients, target, target.uri.clone(), headers, body, deadlines).await
+}
+
+/// Sends a body to a target's provider and waits for the head of the answer.
+pub async fn post(
+    clients: &Clients,
+    target: &Target,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Vec<Bytes>,
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
     let client: Client = clients.with_connect_timeout(target.timeouts.connect);
-    let mut outgoing = Request::new(request.body_for(target)?.into());
+    let mut outgoing = Request::new(body.into());
     *outgoing.method_mut() = Method::POST;
-    *outgoing.uri_mut() = target.uri.clone();
-    *outgoing.headers_mut() = target.headers.clone();
+    *outgoing.uri_mut() = uri;
+    *outgoing.headers_mut() = headers;
     let answer = timeout_at(deadlines.first_token, client.request(outgoing)).await;
     let answer = answer.map_err(|_| Failure::FirstTokenTimeout(target.timeouts.first_token))?;
     let answer = answer.map_err(|error| connection_failure(&error))?;

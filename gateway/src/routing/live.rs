@@ -28,11 +28,12 @@ use crate::{
         client::Clients,
         dialect::openai::{
             json_string,
-            request::ChatRequest,
-            stream::{Event, Setting, Stamp, StreamWriter, Trailer, UsagePlace},
+            stream::{Event, Setting, Stamp, Trailer, UsagePlace},
         },
         failure::Failure,
+        front::ClientRequest,
         sse::Parser,
+        stream::StreamWriter,
     },
 };
 
@@ -45,7 +46,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub struct StreamRequest {
     pub clients: Arc<Clients>,
     pub route: Arc<Route>,
-    pub request: ChatRequest,
+    pub request: ClientRequest,
     pub place: UsagePlace,
 }
 
@@ -112,7 +113,7 @@ pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, 
 
 struct AskStream<'a> {
     clients: &'a Clients,
-    request: &'a ChatRequest,
+    request: &'a ClientRequest,
     place: UsagePlace,
 }
 
@@ -121,7 +122,7 @@ impl Ask for AskStream<'_> {
     type Answer = (Source, BytesMut);
 
     fn choice(&self) -> &Choice {
-        &self.request.choice
+        self.request.choice()
     }
 
     async fn at(&mut self, target: &Target, exchange: &Exchange) -> Result<(Source, BytesMut), Failure> {
@@ -134,7 +135,7 @@ impl Ask for AskStream<'_> {
 async fn open_target(
     clients: &Clients,
     target: &Target,
-    request: &ChatRequest,
+    request: &ClientRequest,
     exchange: &Exchange,
     place: UsagePlace,
     ready: &mut BytesMut,
@@ -142,7 +143,7 @@ async fn open_target(
     let deadlines = Deadlines::from_now(target);
     let answer = send(clients, target, request, &deadlines).await?;
     check_content_type(answer.headers(), "text/event-stream")?;
-    let writer = StreamWriter::new(Setting {
+    let setting = Setting {
         stamp: Stamp {
             id: json_string(exchange.id()),
             model: target.model_json.clone(),
@@ -151,9 +152,10 @@ async fn open_target(
         place,
         price: target.price,
         created_unix_seconds: exchange.started_unix_seconds(),
-        estimated_prompt_tokens: estimated_tokens(request.messages_bytes),
+        estimated_prompt_tokens: estimated_tokens(request.prompt_bytes()),
         capture: exchange.captures_content(),
-    });
+    };
+    let writer = StreamWriter::new(target.dialect, request.dialect(), setting);
     let mut source = Source {
         body: Some(answer.into_body()),
         parser: Parser::new(MAX_EVENT_BYTES),

@@ -15,11 +15,7 @@ use crate::{
     capture::record::Usage,
     config::resolved::{Route, Target},
     prompts::selection::Choice,
-    providers::{
-        client::Clients,
-        dialect::openai::{answer::Answer, request::ChatRequest},
-        failure::Failure,
-    },
+    providers::{answer::Answer, client::Clients, failure::Failure, front::ClientRequest},
 };
 
 /// Longest answer that is held, in bytes.
@@ -36,7 +32,7 @@ pub struct Whole<'a> {
 pub async fn ask<'a>(
     clients: &Clients,
     route: &'a Route,
-    request: &ChatRequest,
+    request: &ClientRequest,
     exchange: &mut Exchange,
 ) -> Result<Whole<'a>, Unanswered> {
     let (index, answer) = until_answered(route, exchange, AskWhole { clients, request }).await?;
@@ -52,14 +48,14 @@ pub async fn ask<'a>(
 
 struct AskWhole<'a> {
     clients: &'a Clients,
-    request: &'a ChatRequest,
+    request: &'a ClientRequest,
 }
 
 impl Ask for AskWhole<'_> {
     type Answer = Answer;
 
     fn choice(&self) -> &Choice {
-        &self.request.choice
+        self.request.choice()
     }
 
     async fn at(&mut self, target: &Target, _: &Exchange) -> Result<Answer, Failure> {
@@ -67,15 +63,15 @@ impl Ask for AskWhole<'_> {
     }
 }
 
-async fn ask_target(clients: &Clients, target: &Target, request: &ChatRequest) -> Result<Answer, Failure> {
+async fn ask_target(clients: &Clients, target: &Target, request: &ClientRequest) -> Result<Answer, Failure> {
     let deadlines = Deadlines::from_now(target);
     let answer = send(clients, target, request, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let body = read(answer.into_body(), target, &deadlines).await?;
-    Ok(Answer::read(body)?)
+    Ok(Answer::read(body, target.dialect, request.dialect())?)
 }
 
-async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Result<Bytes, Failure> {
+pub(super) async fn read(mut body: Incoming, target: &Target, deadlines: &Deadlines) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
@@ -114,10 +110,10 @@ fn too_late(target: &Target, deadlines: &Deadlines) -> Failure {
     }
 }
 
-fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered {
-    let usage = answer.usage.unwrap_or_else(|| Usage {
-        prompt_tokens: estimated_tokens(request.messages_bytes),
-        completion_tokens: estimated_tokens(answer.message().len()),
+fn account(answer: &Answer, target: &Target, request: &ClientRequest) -> Answered {
+    let usage = answer.usage().unwrap_or_else(|| Usage {
+        prompt_tokens: estimated_tokens(request.prompt_bytes()),
+        completion_tokens: estimated_tokens(answer.content_bytes()),
         estimated: true,
         ..Usage::default()
     });
@@ -125,7 +121,7 @@ fn account(answer: &Answer, target: &Target, request: &ChatRequest) -> Answered 
         usage,
         cost_pico_usd: target.price.and_then(|price| price.cost_pico_usd(&usage)),
         finish_reason: answer.finish_reason(),
-        upstream_id: answer.upstream_id.clone(),
+        upstream_id: answer.upstream_id(),
     }
 }
 

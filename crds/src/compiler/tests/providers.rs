@@ -1,6 +1,7 @@
 //! Providers: acceptance, credentials, what stays and what goes.
 
 use super::*;
+use crate::provider::Dialect;
 use crate::snapshot::{AuthEntry, ModelEntry, ProviderEntry, ProviderTimeouts};
 
 fn entry(spec: Value) -> ProviderEntry {
@@ -31,8 +32,33 @@ fn base_urls_come_from_the_object_the_vendor_or_the_simulator() {
             json!({"vendor": "OpenAICompatible", "baseUrl": "http://vllm.ai.svc:8000/v1"}),
             "http://vllm.ai.svc:8000/v1",
         ),
+        (
+            json!({"vendor": "Anthropic", "auth": none}),
+            "https://api.anthropic.com",
+        ),
+        (
+            json!({"vendor": "Simulated", "dialect": "Anthropic"}),
+            "http://127.0.0.1:9999",
+        ),
     ] {
         assert_eq!(entry(spec).base_url, url);
+    }
+}
+
+#[test]
+fn the_dialect_is_the_vendors_unless_the_provider_chooses() {
+    for (vendor, chosen, dialect) in [
+        ("OpenAI", None, Dialect::OpenAI),
+        ("Anthropic", None, Dialect::Anthropic),
+        ("Anthropic", Some("Anthropic"), Dialect::Anthropic),
+        ("Simulated", None, Dialect::OpenAI),
+        ("Simulated", Some("Anthropic"), Dialect::Anthropic),
+    ] {
+        let mut spec = json!({"vendor": vendor, "auth": {"none": {}}});
+        if let Some(chosen) = chosen {
+            spec["dialect"] = json!(chosen);
+        }
+        assert_eq!(entry(spec).dialect, dialect, "{vendor} {chosen:?}");
     }
 }
 
@@ -104,7 +130,7 @@ fn waits_have_defaults_and_bounds() {
 
 #[test]
 fn what_a_provider_says_of_models_and_headers_reaches_the_snapshot() {
-    let models = json!([{"name": "a", "contextTokens": 8, "inputMicroUsdPerMTok": 0, "cachedInputMicroUsdPerMTok": 7}, {"name": "b"}]);
+    let models = json!([{"name": "a", "contextTokens": 8, "inputMicroUsdPerMTok": 0, "cachedInputMicroUsdPerMTok": 7, "cacheWriteMicroUsdPerMTok": 9}, {"name": "b"}]);
     let entry = entry(json!({"vendor": "Simulated", "models": models, "headers": {"X-Team": "a b"}}));
     let known = &entry.models["a"];
     assert_eq!(
@@ -115,6 +141,7 @@ fn what_a_provider_says_of_models_and_headers_reaches_the_snapshot() {
         (known.cached_input_micro_usd_per_m_tok, known.output_micro_usd_per_m_tok),
         (Some(7), None)
     );
+    assert_eq!(known.cache_write_micro_usd_per_m_tok, Some(9));
     assert_eq!(entry.models["b"], ModelEntry::default());
     assert_eq!(entry.headers, BTreeMap::from([("X-Team".to_owned(), "a b".to_owned())]));
 }

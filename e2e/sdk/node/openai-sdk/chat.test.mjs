@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import { client, collect, model, test, textOf } from './client.mjs';
+import { attempts, client, collect, model, test, textOf } from './client.mjs';
 
 const messages = [
   { role: 'system', content: 'Be brief.' },
@@ -75,7 +75,7 @@ test('the gateway says what it did', ['gateway'], async () => {
   assert.match(data.id, /^gen-/);
   assert.equal(response.headers.get('x-generation-id'), data.id);
   assert.ok(response.headers.get('x-route-switch-snapshot'));
-  assert.equal(response.headers.get('x-route-switch-attempts'), '1');
+  assert.equal(response.headers.get('x-route-switch-attempts'), attempts);
 });
 
 const image = (bytes) => `data:image/png;base64,${Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(bytes)]).toString('base64')}`;
@@ -95,7 +95,25 @@ test('an image arrives whole', ['simulator'], async () => {
   assert.match(answer.choices[0].message.content, /image\/png of 300008 bytes/);
 });
 
-test('several choices, limits and log probabilities', ['simulator'], async () => {
+test('an image by its URL is seen', ['simulator'], async () => {
+  const content = [{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }];
+  const answer = await create({ messages: [{ role: 'user', content }] });
+  assert.match(answer.choices[0].message.content, /an image at https:\/\/example.com\/a.png/);
+});
+
+test('the limit ends an answer', ['simulator'], async () => {
+  const answer = await create({ max_completion_tokens: 4 });
+  assert.equal(answer.choices[0].finish_reason, 'length');
+  assert.equal(answer.usage.completion_tokens, 4);
+});
+
+test('tokens of the cache are told', ['simulator'], async () => {
+  const { usage } = await create({ model: model('CACHED') });
+  assert.equal(usage.prompt_tokens_details.cached_tokens, 2);
+  assert.equal(usage.prompt_tokens_details.cache_write_tokens, 3);
+});
+
+test('several choices, limits and log probabilities', ['simulator', 'same'], async () => {
   const answer = await create({ n: 3, max_completion_tokens: 4, logprobs: true, top_logprobs: 2 });
   assert.deepEqual(answer.choices.map((choice) => choice.index), [0, 1, 2]);
   for (const choice of answer.choices) {

@@ -73,7 +73,7 @@ for (const [changed, param] of [
   [{ messages: [{ role: 'tool', tool_call_id: 'call_1', content: '21' }] }, 'messages.[0].role'],
   [{ stream_options: { include_usage: true } }, 'stream_options'],
 ]) {
-  test(`what the vendor refuses is a bad request: ${param}`, ['simulator'], async () => {
+  test(`what the vendor refuses is a bad request: ${param}`, ['simulator', 'same'], async () => {
     const error = await failure(create(changed), OpenAI.BadRequestError);
     assert.equal(error.param, param);
   });
@@ -81,4 +81,9 @@ for (const [changed, param] of [
 
 test('an error in a stream before the first content has its status', [], async () => {
   await failure(create({ model: model('429'), stream: true }).then(collect), OpenAI.RateLimitError);
+});
+
+test('what the other vendor cannot do is a bad request that names it', ['simulator', 'crossing'], async () => {
+  const error = await failure(create({ n: 2 }), OpenAI.BadRequestError);
+  assert.match(error.message, /\bn\b/);
 });

@@ -1,7 +1,7 @@
 //! `OpenAI`'s chat completions, as clients send them and as providers answer them.
 //!
-//! Client and provider speak the same dialect, so nothing is translated: the request, the answer and each chunk of a stream are
-//! read where they lie, and only what differs is spliced.
+//! Where client and provider both speak it, nothing is translated: the request, the answer and each chunk of a stream are read
+//! where they lie, and only what differs is spliced. Else they go through the canonical form ([`translate`]).
 
 pub mod answer;
 mod chunk;
@@ -9,7 +9,7 @@ mod envelope;
 mod prompted;
 pub mod request;
 pub mod stream;
-pub mod upstream_error;
+pub mod translate;
 mod usage;
 
 /// The text as a JSON string, quotes included.
@@ -23,7 +23,7 @@ fn write_json_string(text: &str, out: &mut bytes::BytesMut) {
 }
 
 /// A JSON string's text; none when `raw` is no string.
-fn text_of(raw: &[u8]) -> Option<String> {
+pub(in crate::providers::dialect) fn text_of(raw: &[u8]) -> Option<String> {
     if raw.first() == Some(&b'"') {
         serde_json::from_slice(raw).ok()
     } else {

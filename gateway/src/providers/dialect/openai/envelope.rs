@@ -2,35 +2,8 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
-use super::upstream_error::UpstreamError;
-use crate::providers::{
-    json::{self, Malformed},
-    splice::Edits,
-};
-
-/// Why a provider's text is no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    #[error("the provider sent what is not JSON: {0}")]
-    Json(#[from] Malformed),
-    #[error("the provider sent JSON that is no chat completion: `{0}` is missing or of the wrong type")]
-    Shape(&'static str),
-    #[error("the provider reported an error: {}", .0.message)]
-    Reported(UpstreamError),
-}
-
-/// What marks a text as this gateway's: each a JSON string.
-#[derive(Clone, Debug)]
-pub struct Stamp {
-    /// The generation's id.
-    pub id: Bytes,
-    /// The provider's name of the model.
-    pub model: Bytes,
-    /// The Provider's name.
-    pub provider: Bytes,
-}
+pub use crate::providers::{fault::Fault, stamp::Stamp};
+use crate::providers::{json, splice::Edits};
 
 /// A member that answers and chunks read each in their own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +47,7 @@ impl Envelope {
         envelope.open = 1 + text.iter().position(|byte| *byte == b'{').unwrap_or(0);
         envelope.close = end - 1;
         match envelope.error.take() {
-            Some(at) if text[at.start] != b'n' => Err(Fault::Reported(UpstreamError::read(text))),
+            Some(at) if text[at.start] != b'n' => Err(Fault::reported(text)),
             _ if envelope.choices.as_ref().is_none_or(|at| text[at.start] != b'[') => Err(Fault::Shape("choices")),
             _ => Ok(envelope),
         }

@@ -350,7 +350,7 @@ fn ask_for_usage(
 }
 
 /// Writes the body anew with each top-level key once (the last one counts, as parsers have it) and without escapes.
-fn unambiguous(body: &[u8]) -> Result<Bytes, Error> {
+pub(in crate::providers::dialect) fn unambiguous(body: &[u8]) -> Result<Bytes, Error> {
     let mut members: Vec<(String, Range<usize>)> = Vec::new();
     for member in json::members(body, 0)? {
         let member = member?;

@@ -128,6 +128,11 @@ impl StreamWriter {
         Ok(event)
     }
 
+    /// The provider has counted the prompt, and not the answer yet.
+    pub fn expect_prompt_tokens(&mut self, prompt_tokens: u64) {
+        self.estimated_prompt_tokens = prompt_tokens;
+    }
+
     /// Whether the answer has come to its finish.
     pub fn is_finished(&self) -> bool {
         self.finish_reason.is_some()

@@ -16,10 +16,10 @@ pub(super) fn read(text: &[u8], start: usize) -> Result<(Usage, usize), Malforme
     let end = json::visit_members(text, start, |key, at| {
         match (key, text.get(at)) {
             (b"prompt_tokens_details", Some(b'{')) => {
-                return detail(text, at, b"cached_tokens", &mut usage.cached_tokens).map(Some);
+                return prompt_details(text, at, &mut usage).map(Some);
             }
             (b"completion_tokens_details", Some(b'{')) => {
-                return detail(text, at, b"reasoning_tokens", &mut usage.reasoning_tokens).map(Some);
+                return completion_details(text, at, &mut usage).map(Some);
             }
             _ => {}
         }
@@ -34,11 +34,23 @@ pub(super) fn read(text: &[u8], start: usize) -> Result<(Usage, usize), Malforme
     Ok((usage, end))
 }
 
-fn detail(text: &[u8], start: usize, name: &[u8], tokens: &mut u64) -> Result<usize, Malformed> {
+fn prompt_details(text: &[u8], start: usize, usage: &mut Usage) -> Result<usize, Malformed> {
     json::visit_members(text, start, |key, at| {
         let end = json::value(text, at)?;
-        if key == name {
-            *tokens = number(&text[at..end]);
+        match key {
+            b"cached_tokens" => usage.cached_tokens = number(&text[at..end]),
+            b"cache_write_tokens" => usage.cache_write_tokens = number(&text[at..end]),
+            _ => {}
+        }
+        Ok::<_, Malformed>(Some(end))
+    })
+}
+
+fn completion_details(text: &[u8], start: usize, usage: &mut Usage) -> Result<usize, Malformed> {
+    json::visit_members(text, start, |key, at| {
+        let end = json::value(text, at)?;
+        if key == b"reasoning_tokens" {
+            usage.reasoning_tokens = number(&text[at..end]);
         }
         Ok::<_, Malformed>(Some(end))
     })
@@ -68,19 +80,29 @@ pub(super) fn cost_member(cost_pico_usd: Option<i64>, is_empty: bool) -> Bytes {
 
 /// A `usage` object of our own.
 pub(super) fn object(usage: &Usage, cost_pico_usd: Option<i64>) -> String {
+    let cost = cost_pico_usd.map_or_else(|| "null".to_owned(), price::usd);
+    let estimated = if usage.estimated { ",\"estimated\":true" } else { "" };
+    format!("{{{},\"cost\":{cost}{estimated}}}", counts(usage))
+}
+
+/// A `usage` object as a provider would send it.
+pub(super) fn counted(usage: &Usage) -> String {
+    format!("{{{}}}", counts(usage))
+}
+
+fn counts(usage: &Usage) -> String {
     let Usage {
         prompt_tokens,
         cached_tokens,
+        cache_write_tokens,
         completion_tokens,
         reasoning_tokens,
-        estimated,
+        estimated: _,
     } = *usage;
-    let cost = cost_pico_usd.map_or_else(|| "null".to_owned(), price::usd);
     let total = prompt_tokens + completion_tokens;
     format!(
-        "{{\"prompt_tokens\":{prompt_tokens},\"completion_tokens\":{completion_tokens},\"total_tokens\":{total},\
-         \"prompt_tokens_details\":{{\"cached_tokens\":{cached_tokens}}},\
-         \"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning_tokens}}},\"cost\":{cost}{}}}",
-        if estimated { ",\"estimated\":true" } else { "" }
+        "\"prompt_tokens\":{prompt_tokens},\"completion_tokens\":{completion_tokens},\"total_tokens\":{total},\
+         \"prompt_tokens_details\":{{\"cached_tokens\":{cached_tokens},\"cache_write_tokens\":{cache_write_tokens}}},\
+         \"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning_tokens}}}"
     )
 }
