@@ -20,7 +20,7 @@ use crate::{
 use carry::Outcome;
 use diagnostic::Report;
 
-pub use prompt_revision::manifest as revision_manifest;
+pub use prompt_revision::{entry as revision_entry, manifest as revision_manifest};
 pub use resolve::CREDENTIAL_LABEL;
 pub(crate) use revision::sha256_hex;
 

@@ -6,7 +6,7 @@ use kube::core::ObjectMeta;
 
 use super::{Diagnostic, Reason, diagnostic::Report, prompt};
 use crate::{
-    object::{Kind, ObjectName},
+    object::{DEFAULT_NAMESPACE, Kind, ObjectName},
     prompt_content::{PromptContent, revision_name},
     prompt_revision::{Origin, PROMOTED, PromptRevision, PromptRevisionSpec},
     snapshot::{PromptEntry, RevisionEntry, Snapshot},
@@ -18,6 +18,23 @@ pub(super) fn accept(
     object: &PromptRevision,
     before: Option<&RevisionEntry>,
 ) -> Result<RevisionEntry, Vec<Diagnostic>> {
+    let (_, mut entry) = entry(object);
+    let known = before.filter(|before| {
+        !before.stale
+            && before.digest == entry.digest
+            && before.template == entry.template
+            && before.content == entry.content
+    });
+    match known {
+        Some(before) => entry.content = Arc::clone(&before.content),
+        None => check(name, &entry)?,
+    }
+    entry.promoted_unix_millis = promoted(object)?;
+    Ok(entry)
+}
+
+/// What a revision says, whether or not it is right.
+pub fn entry(object: &PromptRevision) -> (ObjectName, RevisionEntry) {
     let PromptRevisionSpec {
         template_name,
         digest,
@@ -28,59 +45,46 @@ pub(super) fn accept(
         parameters,
         response_format,
         provenance,
-    } = &object.spec;
+    } = object.spec.clone();
+    let namespace = object.metadata.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+    let name = ObjectName::new(namespace, object.metadata.name.clone().unwrap_or_default());
     let content = PromptContent {
-        messages: messages.clone(),
-        variables: variables.clone(),
-        demonstrations: demonstrations.clone(),
-        parameters: parameters.clone(),
-        response_format: response_format.clone(),
+        messages,
+        variables,
+        demonstrations,
+        parameters,
+        response_format,
     };
-    let known = before.filter(|before| {
-        !before.stale && before.digest == *digest && before.template == *template_name && *before.content == content
-    });
-    let content = match known {
-        Some(before) => Arc::clone(&before.content),
-        None => Arc::new(checked(name, template_name, digest, content)?),
-    };
-    Ok(RevisionEntry {
+    let entry = RevisionEntry {
         stale: false,
-        template: template_name.clone(),
-        digest: digest.clone(),
+        template: template_name,
+        digest,
         origin: origin.unwrap_or_default(),
-        content,
-        provenance: provenance.clone(),
-        promoted_unix_millis: promoted(object)?,
+        content: Arc::new(content),
+        provenance,
+        promoted_unix_millis: None,
         created: object
             .metadata
             .creation_timestamp
             .as_ref()
             .map(|time| time.0.to_string()),
-    })
+    };
+    (name, entry)
 }
 
-fn checked(
-    name: &ObjectName,
-    template: &str,
-    digest: &str,
-    content: PromptContent,
-) -> Result<PromptContent, Vec<Diagnostic>> {
-    let mut problems = prompt::check(&content, false);
-    let actual = content.digest();
-    if actual != digest {
+fn check(name: &ObjectName, entry: &RevisionEntry) -> Result<(), Vec<Diagnostic>> {
+    let mut problems = prompt::check(&entry.content, false);
+    let actual = entry.content.digest();
+    if actual != entry.digest {
         let message = format!("is not the digest of what the revision says, which is {actual}");
         problems.push(Diagnostic::not_accepted(Reason::Invalid, "spec.digest", message));
     }
-    let expected = revision_name(template, digest);
+    let expected = revision_name(&entry.template, &entry.digest);
     if name.name != expected {
         let message = format!("must be `{expected}`: the template, a dash, and the first ten digits of the digest");
         problems.push(Diagnostic::not_accepted(Reason::Invalid, "metadata.name", message));
     }
-    if problems.is_empty() {
-        Ok(content)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn promoted(object: &PromptRevision) -> Result<Option<i64>, Vec<Diagnostic>> {

@@ -134,6 +134,11 @@ impl Loader {
     }
 }
 
+/// The line of a field of the object that begins at `object_line` of `file`, or of the nearest part of it that is there.
+pub fn line_of(file: &Path, object_line: u32, field: &str) -> Option<u32> {
+    parse::line_of(&fs::read_to_string(file).ok()?, object_line, field)
+}
+
 impl Reading {
     /// Whether both hold the same objects at the same places, with the same remarks.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
