@@ -10,6 +10,8 @@ pub struct VendorRow {
     pub dialect: Dialect,
     /// The vendor's public endpoint, without a slash at the end; `None`: `baseUrl` is required, or the simulator's.
     pub default_base_url: Option<&'static str>,
+    /// What OpenTelemetry's conventions for generative AI call it (`gen_ai.provider.name`).
+    pub gen_ai_name: &'static str,
     /// The environment variable that holds the credential of Providers without `auth`, for
     /// [`crate::compiler::Settings::ambient_credentials`]; `None`: such Providers send no credential.
     pub ambient_variable: Option<&'static str>,
@@ -21,6 +23,7 @@ pub struct VendorRow {
 const ROWS: [VendorRow; 4] = [
     VendorRow {
         vendor: Vendor::OpenAI,
+        gen_ai_name: "openai",
         dialect: Dialect::OpenAI,
         default_base_url: Some("https://api.openai.com/v1"),
         ambient_variable: Some("OPENAI_API_KEY"),
@@ -28,6 +31,7 @@ const ROWS: [VendorRow; 4] = [
     },
     VendorRow {
         vendor: Vendor::Anthropic,
+        gen_ai_name: "anthropic",
         dialect: Dialect::Anthropic,
         default_base_url: Some("https://api.anthropic.com"),
         ambient_variable: Some("ANTHROPIC_API_KEY"),
@@ -35,6 +39,7 @@ const ROWS: [VendorRow; 4] = [
     },
     VendorRow {
         vendor: Vendor::OpenAICompatible,
+        gen_ai_name: "openai_compatible",
         dialect: Dialect::OpenAI,
         default_base_url: None,
         ambient_variable: None,
@@ -42,6 +47,7 @@ const ROWS: [VendorRow; 4] = [
     },
     VendorRow {
         vendor: Vendor::Simulated,
+        gen_ai_name: "simulated",
         dialect: Dialect::OpenAI,
         default_base_url: None,
         ambient_variable: None,

@@ -12,6 +12,15 @@ use crate::wait::until;
 /// Where `deploy/build` or cargo put the programs.
 const PROGRAMS: &str = "ROUTE_SWITCH_PROGRAMS";
 const LAST_WORDS: usize = 80;
+/// What a person may have set that a test must not depend on.
+const AMBIENT: [&str; 6] = [
+    "OPENAI_API_KEY",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "ROUTE_SWITCH_LOG",
+    "ROUTE_SWITCH_SIMULATOR_API_KEY",
+];
 
 /// A running program. Dropped, it is killed.
 #[derive(Debug)]
@@ -52,7 +61,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        for ambient in ["OPENAI_API_KEY", "ROUTE_SWITCH_LOG", "ROUTE_SWITCH_SIMULATOR_API_KEY"] {
+        for ambient in AMBIENT {
             command.env_remove(ambient);
         }
         let child = command

@@ -13,7 +13,11 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use crate::{capture::Queue, config::resolved::Config, telemetry::metrics::Metrics};
+use crate::{
+    capture::Queue,
+    config::resolved::Config,
+    telemetry::{logs::LostLines, metrics::Metrics, traces::SpanCounts},
+};
 
 /// One gateway.
 pub struct App {
@@ -21,6 +25,10 @@ pub struct App {
     pub config: ArcSwap<Config>,
     pub queue: Arc<Queue>,
     pub metrics: Arc<Metrics>,
+    /// What became of spans; none if requests have none.
+    pub spans: Option<Arc<SpanCounts>>,
+    /// Log lines that nobody wrote.
+    pub lost_lines: LostLines,
     pub ids: GenerationIds,
     /// What is wrong with the manifests, for `/status`.
     pub faults: ArcSwap<Vec<ConfigFault>>,

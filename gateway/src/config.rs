@@ -1,5 +1,7 @@
 //! From manifests to what requests run on: files -> resources -> Snapshot (`crds`) -> [`resolved::Config`], swapped as one.
 
+#[cfg(test)]
+pub(crate) mod example;
 pub mod manifests;
 pub mod reload;
 pub mod resolved;

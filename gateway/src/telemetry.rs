@@ -1,4 +1,6 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
 
+pub mod access;
 pub mod logs;
 pub mod metrics;
+pub mod traces;

@@ -173,15 +173,15 @@ async fn metrics_parse_and_agree_with_what_clients_saw() -> anyhow::Result<()> {
             tokens[1],
         ),
         (
-            "gen_ai_server_request_duration_seconds_count{route=\"default/fine\"}",
+            "gen_ai_server_request_duration_seconds_count{gen_ai_operation_name=\"chat\",route=\"default/fine\"}",
             20,
         ),
         (
-            "gen_ai_server_time_to_first_token_seconds_count{route=\"default/fine\"}",
+            "gen_ai_server_time_to_first_token_seconds_count{gen_ai_operation_name=\"chat\",route=\"default/fine\"}",
             20,
         ),
         ("route_switch_overhead_seconds_count", 26),
-        ("route_switch_capture_dropped_records", 0),
+        ("route_switch_capture_dropped_records_total", 0),
         ("route_switch_config_faults", 0),
     ] {
         #[expect(clippy::cast_precision_loss, reason = "counts of a test")]

@@ -151,6 +151,18 @@ fn detach(bytes: &mut Bytes) {
 }
 
 impl Outcome {
+    /// In the order of their discriminants.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::ClientError,
+        Self::Cancelled,
+        Self::RateLimited,
+        Self::UpstreamError,
+        Self::Timeout,
+        Self::Cut,
+        Self::NoTarget,
+    ];
+
     /// The name in stores, metrics and answers.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -15,17 +15,6 @@ use super::{Queue, Settings};
 pub(crate) const BEGIN_UNIX_MICROS: i64 = 1_772_323_200_000_000;
 pub(crate) const HOUR_MICROS: i64 = 3_600_000_000;
 
-const OUTCOMES: [Outcome; 8] = [
-    Outcome::Ok,
-    Outcome::ClientError,
-    Outcome::Cancelled,
-    Outcome::RateLimited,
-    Outcome::UpstreamError,
-    Outcome::Timeout,
-    Outcome::Cut,
-    Outcome::NoTarget,
-];
-
 /// A source of records over two days.
 pub(crate) struct Traffic {
     random: StdRng,
@@ -47,7 +36,7 @@ impl Traffic {
         let outcome = if self.chance(60) {
             Outcome::Ok
         } else {
-            self.pick(&OUTCOMES)
+            self.pick(&Outcome::ALL)
         };
         let attempts: Vec<Attempt> = (0..self.random.random_range(0..4)).map(|_| self.attempt()).collect();
         let latency_micros = self.random.random_range(0..30_000_000);
@@ -74,14 +63,14 @@ impl Traffic {
         }
     }
 
-    fn attempt(&mut self) -> Attempt {
+    pub(crate) fn attempt(&mut self) -> Attempt {
         Attempt {
             target: Arc::from(self.pick(&["primary", "fallback"])),
             provider: Arc::from(self.pick(&["default/openai", "team/local"])),
             model: Arc::from(self.pick(&["sim-fast", "sim-slow", "a-model-with-a-rather-long-name"])),
             prompt: None,
             revision: None,
-            outcome: self.pick(&OUTCOMES),
+            outcome: self.pick(&Outcome::ALL),
             status: self.maybe(|traffic| traffic.pick(&[200, 429, 500])),
             error: self.maybe(|_| "reset".into()),
             latency_micros: self.random.random_range(0..10_000_000),

@@ -106,9 +106,9 @@ async fn demo(arguments: Arguments) -> Result<(), Error> {
         once,
     } = arguments;
     let place = place::Place::make(dir)?;
-    logs::start_in(place.open_log()?, "info");
+    let writing = logs::start_in(place.open_log()?, "info").map_err(Error::Runtime)?;
     let screen = Screen::of_stdout();
-    let running = Running::start(&place, listen, admin).await?;
+    let running = Running::start(&place, (listen, admin), writing.lost()).await?;
     let mut signalled = pin!(serve::signalled());
     let shown = tokio::select! {
         shown = show(screen, &place, &running, (listen, admin), once) => shown,
@@ -148,7 +148,11 @@ async fn show(
 }
 
 impl Running {
-    async fn start(place: &place::Place, listen: Option<SocketAddr>, admin: Option<SocketAddr>) -> Result<Self, Error> {
+    async fn start(
+        place: &place::Place,
+        (listen, admin): (Option<SocketAddr>, Option<SocketAddr>),
+        lost_lines: logs::LostLines,
+    ) -> Result<Self, Error> {
         let loader = Loader::new(&place.manifests)?;
         let simulator = simulator::start(simulator::Settings::default())
             .await
@@ -160,6 +164,8 @@ impl Running {
             simulator: Some(format!("http://{}", simulator.address)),
             threads: None,
             grace: GRACE,
+            spans: None,
+            lost_lines,
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

@@ -36,8 +36,14 @@ use crate::{
     },
     providers::client::{self, Clients},
     routing::exchange::Ledger,
-    telemetry::{logs, metrics::Metrics},
+    telemetry::{
+        logs::{self, LostLines},
+        metrics::Metrics,
+        traces::{self, SpanCounts, Traces},
+    },
 };
+
+mod otlp;
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
@@ -76,9 +82,11 @@ pub struct Arguments {
     /// How log lines are written
     #[arg(long, value_enum, default_value_t = logs::Format::Text)]
     log_format: logs::Format,
-    /// What is logged, for instance debug, or gateway=debug,warn
+    /// What is logged, for instance debug, or gateway=debug,warn, or info,access=debug for a line a request
     #[arg(long, value_name = "FILTER", default_value = "info", env = "ROUTE_SWITCH_LOG")]
     log: String,
+    #[command(flatten)]
+    otlp: otlp::Arguments,
 }
 
 /// Why the gateway did not run.
@@ -96,6 +104,8 @@ pub enum Error {
     },
     #[error("failed to start the stores in {}", directory.display())]
     Stores { directory: PathBuf, source: capture::Error },
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     #[error("failed to define the metrics")]
     Metrics(#[from] prometheus::Error),
     #[error("failed to start a thread or its runtime")]
@@ -112,6 +122,8 @@ pub(super) struct Gateway {
     pub(super) simulator: Option<String>,
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) grace: Duration,
+    pub(super) spans: Option<Arc<SpanCounts>>,
+    pub(super) lost_lines: LostLines,
 }
 
 /// Where a gateway listens.
@@ -125,8 +137,6 @@ pub(super) struct Addresses {
 type Traffic = JoinHandle<()>;
 
 pub fn run(arguments: Arguments) -> Result<(), Error> {
-    logs::start(arguments.log_format, &arguments.log);
-    let loader = Loader::new(&arguments.manifests)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("control")
@@ -134,16 +144,22 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         .build()
         .map_err(Error::Runtime)?;
     let Arguments {
-        manifests: _,
+        manifests,
         listen,
         admin,
         data,
         simulator,
         threads,
         grace,
-        log_format: _,
-        log: _,
+        log_format,
+        log,
+        otlp,
     } = arguments;
+    let traces = otlp.settings()?;
+    let traces = traces.map(|settings| Traces::start(settings, runtime.handle().clone()));
+    let traces = traces.transpose()?;
+    let writing = logs::start(log_format, &log, traces.as_ref()).map_err(Error::Runtime)?;
+    let loader = Loader::new(&manifests)?;
     let gateway = Gateway {
         listen,
         admin,
@@ -151,8 +167,14 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         simulator,
         threads,
         grace,
+        spans: traces.as_ref().map(Traces::counts),
+        lost_lines: writing.lost(),
     };
-    runtime.block_on(serve(gateway, loader, |_| {}, signalled()))
+    let served = runtime.block_on(serve(gateway, loader, |_| {}, signalled()));
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    served
 }
 
 /// Serves what `loader` reads until `stop`, then drains. `ready` is told once it takes requests.
@@ -169,6 +191,8 @@ pub(super) async fn serve(
         simulator,
         threads,
         grace,
+        spans,
+        lost_lines,
     } = gateway;
     let settings = Settings {
         simulator_url: simulator,
@@ -179,7 +203,8 @@ pub(super) async fn serve(
     let listen = first.local_addr().unwrap_or(listen);
     let revisions = Revisions::open(data.join("revisions"), Timestamp::now);
     let reload = Reload::first(settings, revisions, loader.read());
-    let app = Arc::new(build(&reload, data, listen)?);
+    let app = Arc::new(build(&reload, data, listen, spans, lost_lines)?);
+    app.metrics.config_loaded_unix_seconds.set(app.started.as_second());
     reload.report(&app);
     let _watch = watching::watch(loader, reload::applier(Arc::clone(&app), reload))?;
 
@@ -224,7 +249,13 @@ pub(super) async fn serve(
     Ok(())
 }
 
-fn build(reload: &Reload, data: PathBuf, listen: SocketAddr) -> Result<App, Error> {
+fn build(
+    reload: &Reload,
+    data: PathBuf,
+    listen: SocketAddr,
+    spans: Option<Arc<SpanCounts>>,
+    lost_lines: LostLines,
+) -> Result<App, Error> {
     let settings = capture::Settings::new(data.clone(), || Timestamp::now().as_microsecond());
     let queue = Queue::open(settings).map_err(|source| Error::Stores {
         directory: data.clone(),
@@ -234,6 +265,8 @@ fn build(reload: &Reload, data: PathBuf, listen: SocketAddr) -> Result<App, Erro
         config: ArcSwap::new(reload.config()),
         queue: Arc::new(queue),
         metrics: Arc::new(Metrics::new()?),
+        spans,
+        lost_lines,
         ids: GenerationIds::new(0, rand::random(), unix_millis),
         faults: ArcSwap::default(),
         ready: AtomicBool::new(false),
@@ -253,6 +286,7 @@ fn start_traffic(
     let ledger = Arc::new(Ledger {
         queue: Arc::clone(&app.queue),
         metrics: Arc::clone(&app.metrics),
+        traced: app.spans.is_some(),
         ending: CancellationToken::new(),
     });
     let clients = Arc::new(Clients::new(tls));

@@ -11,6 +11,8 @@ use crds::{
     snapshot::Snapshot,
 };
 
+use jiff::Timestamp;
+
 use super::{
     manifests::{FileFault, Reading, Source},
     resolved::Config,
@@ -69,9 +71,6 @@ impl Reload {
             );
         }
         app.faults.store(Arc::new(self.faults.clone()));
-        app.metrics
-            .config_faults
-            .set(i64::try_from(self.faults.len()).unwrap_or(i64::MAX));
         let Snapshot {
             revision,
             providers,
@@ -109,6 +108,7 @@ impl Reload {
             self.config = Arc::new(Config::resolve(compiled.snapshot, Some(&self.config)));
             app.config.store(Arc::clone(&self.config));
             app.metrics.config_reloads.inc();
+            app.metrics.config_loaded_unix_seconds.set(Timestamp::now().as_second());
         }
         self.report(app);
     }

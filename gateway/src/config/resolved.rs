@@ -23,7 +23,7 @@ use crate::{
         price::Price,
     },
     routing::choice::Sequence,
-    telemetry::metrics::RouteMetrics,
+    telemetry::metrics::{ModelLabels, ModelMetrics, RouteMetrics, TargetMetrics},
 };
 
 /// One configuration.
@@ -35,6 +35,8 @@ pub struct Config {
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
     /// By namespace, then by the name that clients send.
     routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
+    /// By Provider and model.
+    models: BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>,
 }
 
 /// A client key.
@@ -104,6 +106,7 @@ pub struct Target {
     pub max_output_tokens: Option<u64>,
     /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
     pub output_limit_field: &'static str,
+    pub metrics: TargetMetrics,
 }
 
 /// How long to wait.
@@ -120,6 +123,7 @@ impl Config {
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let library = Library::of(&snapshot, previous.map(|config| &config.library));
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
+        let mut models = BTreeMap::new();
         for (object, entry) in &snapshot.routes {
             let before = previous.and_then(|config| {
                 config
@@ -128,12 +132,9 @@ impl Config {
                     .values()
                     .find(|route| route.object == *object)
             });
-            let route = Arc::new(Route::resolve(
-                object,
-                entry,
-                (&snapshot, &library),
-                before.map(AsRef::as_ref),
-            ));
+            let mut route = Route::resolve(object, entry, (&snapshot, &library), before.map(AsRef::as_ref));
+            route.keep_counting(before.map(AsRef::as_ref), previous, &mut models);
+            let route = Arc::new(route);
             let names = routes.entry(object.namespace.clone()).or_default();
             names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
         }
@@ -149,8 +150,14 @@ impl Config {
             library,
             keys,
             routes,
+            models,
             snapshot,
         }
+    }
+
+    /// What is counted for each model of a Provider that a Route uses.
+    pub fn models(&self) -> impl Iterator<Item = &ModelMetrics> {
+        self.models.values()
     }
 
     pub fn has_keys(&self) -> bool {
@@ -297,7 +304,7 @@ impl Route {
         };
         Self {
             header: header_value(&name),
-            metrics: before.map_or_else(|| RouteMetrics::new(Arc::clone(&name)), |route| route.metrics.clone()),
+            metrics: before.map_or_else(RouteMetrics::default, |route| route.metrics.clone()),
             sequence: Sequence::new(entry.strategy, &weights, before.map(|route| &route.sequence)),
             context_tokens: smallest(|model| model.context_tokens),
             max_output_tokens: smallest(|model| model.max_output_tokens),
@@ -311,6 +318,27 @@ impl Route {
             object: object.clone(),
             targets,
             name,
+        }
+    }
+
+    /// Lets targets and models count on from where they were.
+    fn keep_counting(
+        &mut self,
+        before: Option<&Self>,
+        previous: Option<&Config>,
+        models: &mut BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>,
+    ) {
+        for target in &mut self.targets {
+            let labels = target.metrics.model().labels();
+            let key = (Arc::clone(&labels.provider), Arc::clone(&labels.model));
+            let known = previous.and_then(|config| config.models.get(&key));
+            let known = known.filter(|model| model.labels() == labels);
+            let model = models
+                .entry(key)
+                .or_insert_with(|| known.unwrap_or(target.metrics.model()).clone());
+            let same = before.and_then(|route| route.targets.iter().find(|other| other.name == target.name));
+            let same = same.filter(|other| other.metrics.model().labels() == model.labels());
+            target.metrics = same.map_or_else(|| TargetMetrics::new(model.clone()), |other| other.metrics.clone());
         }
     }
 }
@@ -334,13 +362,18 @@ impl Target {
         let model = provider.models.get(&entry.model);
         let own = &provider.timeouts;
         let over = &route.timeouts;
+        let labels = ModelLabels {
+            provider: entry.provider.to_string().into(),
+            vendor: vendor::row(provider.vendor).gen_ai_name,
+            model: entry.model.as_str().into(),
+        };
         Some(Self {
             name: entry.name.as_str().into(),
             header: header_value(&entry.name),
             name_json: json_string(&entry.name),
-            provider: entry.provider.to_string().into(),
+            provider: Arc::clone(&labels.provider),
             provider_json: json_string(&entry.provider.name),
-            model: entry.model.as_str().into(),
+            model: Arc::clone(&labels.model),
             model_json: json_string(&entry.model),
             headers: request_headers(&uri, provider)?,
             uri,
@@ -356,6 +389,7 @@ impl Target {
             prompt,
             defaults: Defaults::of(&entry.parameters, None),
             output_limit_field: vendor::row(provider.vendor).output_limit_field,
+            metrics: TargetMetrics::new(ModelMetrics::new(labels)),
         })
     }
 }

@@ -194,7 +194,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::sample::{compiled, object, provider, route, template};
+    use crate::config::example::{compiled, object, provider, route, template};
 
     fn now() -> Timestamp {
         use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,69 +1,47 @@
-//! Configurations for tests, from manifests as people write them.
+//! Configurations made by the whole way from manifests. For tests only.
+
+use std::sync::Arc;
 
 use crds::{
-    admission::admit,
-    compiler::{Compiled, Resources, Settings, compile},
+    compiler::{Settings, compile},
+    object::ObjectName,
 };
-use serde_json::{Value, json};
 
-use super::{manifests, resolved::Config};
+use super::{
+    manifests::Loader,
+    resolved::{Config, Route},
+};
 
-/// What these objects give, with what `add` adds to them.
-pub(crate) fn compiled(objects: &[Value], add: impl FnOnce(&mut Resources)) -> Compiled {
-    let mut resources = Resources::default();
-    for object in objects {
-        let admitted = admit(object).unwrap_or_else(|refused| panic!("{object}: {refused:?}"));
-        let name = admitted.id().name;
-        manifests::put(admitted, name, &mut resources);
-    }
-    add(&mut resources);
-    let settings = Settings {
-        simulator_url: Some("http://127.0.0.1:9".to_owned()),
-        ..Settings::default()
-    };
-    compile(&resources, &settings, None)
-}
-
-/// The configuration of these objects. Nothing may be wrong with them.
-pub(crate) fn config(objects: &[Value]) -> Config {
-    let compiled = compiled(objects, |_| {});
+/// The configuration of Routes, each a name with its targets as `name:model`.
+pub(crate) fn config(routes: &[(&str, &[&str])], previous: Option<&Config>) -> Config {
+    let directory = tempfile::tempdir().unwrap();
+    let provider = "{apiVersion: routeswitch.io/v1alpha1, kind: Provider, metadata: {name: sim}, spec: {vendor: Simulated, baseUrl: 'http://127.0.0.1:1/v1', allowInsecure: true}}";
+    let routes = routes.iter().map(|(name, targets)| {
+        let targets: Vec<String> = targets
+            .iter()
+            .map(|target| {
+                let (name, model) = target.split_once(':').unwrap();
+                format!("{{name: {name}, providerRef: {{name: sim}}, model: {model}}}")
+            })
+            .collect();
+        format!(
+            "{{apiVersion: routeswitch.io/v1alpha1, kind: Route, metadata: {{name: {name}}}, spec: {{model: {name}, targets: [{}]}}}}",
+            targets.join(", ")
+        )
+    });
+    let documents: Vec<String> = [provider.to_owned()].into_iter().chain(routes).collect();
+    std::fs::write(directory.path().join("all.yaml"), documents.join("\n---\n")).unwrap();
+    let reading = Loader::new(directory.path()).unwrap().read();
+    let compiled = compile(&reading.resources, &Settings::default(), None);
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    Config::resolve(compiled.snapshot, None)
+    Config::resolve(compiled.snapshot, previous)
 }
 
-pub(crate) fn object(kind: &str, name: &str, spec: Value) -> Value {
-    let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
-    let mut object = json!({ "apiVersion": "routeswitch.io/v1alpha1", "kind": kind, "metadata": { "name": name, "namespace": namespace } });
-    object["spec"] = spec;
-    object
-}
-
-pub(crate) fn provider(name: &str) -> Value {
-    object("Provider", name, json!({ "vendor": "Simulated" }))
-}
-
-/// A Route whose only target is the model `gpt` of the Provider `p`.
-pub(crate) fn route(name: &str, mut spec: Value) -> Value {
-    spec["model"] = json!(name);
-    if spec.get("targets").is_none() {
-        spec["targets"] = json!([{ "name": "only", "providerRef": { "name": "p" }, "model": "gpt" }]);
-    }
-    object("Route", name, spec)
-}
-
-/// A prompt with these messages (role, template) and variables (name, type).
-pub(crate) fn template(name: &str, messages: &[(&str, &str)], variables: &[(&str, &str)]) -> Value {
-    let messages: Vec<Value> = messages
-        .iter()
-        .map(|(role, content)| json!({ "role": role, "content": content }))
-        .collect();
-    let variables: Vec<Value> = variables
-        .iter()
-        .map(|(name, type_)| json!({ "name": name, "type": type_ }))
-        .collect();
-    object(
-        "PromptTemplate",
-        name,
-        json!({ "messages": messages, "variables": variables }),
-    )
+pub(crate) fn route(config: &Config, name: &str) -> Arc<Route> {
+    let object = ObjectName {
+        namespace: "default".to_owned(),
+        name: name.to_owned(),
+    };
+    let found = config.all_routes().into_iter().find(|route| route.object == object);
+    Arc::clone(found.unwrap())
 }

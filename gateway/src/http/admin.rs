@@ -11,7 +11,7 @@ use axum::{
 use http::{StatusCode, header};
 
 use super::error::{ApiError, Contract};
-use crate::app::App;
+use crate::{app::App, telemetry::metrics::Sources};
 
 /// The admin API. Under `--manifests` it is for this machine only and needs no key.
 pub fn router(app: Arc<App>) -> Router {
@@ -24,14 +24,14 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let dropped = app.queue.dropped();
-    app.metrics
-        .capture_queue_bytes
-        .set(gauge(app.queue.queued_bytes() as u64));
-    app.metrics.capture_dropped_records.set(gauge(dropped.records));
-    app.metrics.capture_dropped_contents.set(gauge(dropped.contents));
-    match app.metrics.render() {
+    let sources = Sources {
+        config: &app.config.load_full(),
+        faults: app.faults.load().len(),
+        queue: &app.queue,
+        spans: app.spans.as_deref(),
+        lost_lines: app.lost_lines.count(),
+    };
+    match app.metrics.render(&sources) {
         Ok(text) => (
             [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
             text,

@@ -81,13 +81,17 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
     let (parts, body) = request.into_parts();
     let caller = match authenticate(&config, &parts.headers, Connection::of(&parts).remote.ip()) {
         Ok(caller) => caller,
-        Err(error) => return error.respond(contract),
+        Err(error) => {
+            worker.app.metrics.unauthenticated.inc();
+            return error.respond(contract);
+        }
     };
     let opening = Opening {
         id: worker.app.ids.next().into(),
         key: caller.key_name().cloned(),
         snapshot_revision: Arc::clone(&config.revision),
         begun,
+        trace: worker.ledger.trace(&parts.headers),
     };
     let exchange = Exchange::begin(Arc::clone(&worker.ledger), opening);
     let mut chat = Chat {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     config::{
+        example::{config, object, provider, route, template},
         resolved::{Caller, Config, Target},
-        sample::{config, object, provider, route, template},
     },
     providers::dialect::openai::request::ChatRequest,
 };

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use super::exchange::Exchange;
 use crate::{
     config::resolved::Target,
     providers::{
@@ -53,11 +54,13 @@ pub async fn send(
     clients: &Clients,
     target: &Target,
     request: &ClientRequest,
+    exchange: &Exchange,
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
     let body = request.body_for(target)?;
     let mut headers = target.headers.clone();
     request.add_headers(target, &mut headers);
+    exchange.propagate(&mut headers);
     post(clients, target, target.uri.clone(), headers, body, deadlines).await
 }
 

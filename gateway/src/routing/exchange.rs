@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,13 +18,19 @@ use crate::{
     config::resolved::{Route, Target},
     prompts::prompt::Prompt,
     providers::failure::Failure,
-    telemetry::metrics::{Metrics, RouteMetrics},
+    telemetry::{
+        access,
+        metrics::{Metrics, RouteMetrics, TargetMetrics},
+        traces::Trace,
+    },
 };
 
 /// Where the records of one traffic thread go.
 pub struct Ledger {
     pub queue: Arc<Queue>,
     pub metrics: Arc<Metrics>,
+    /// Requests have spans.
+    pub traced: bool,
     /// The thread ends now: what is dropped was cut by us, not left by its client.
     pub ending: CancellationToken,
 }
@@ -32,6 +39,7 @@ pub struct Ledger {
 pub struct Exchange {
     ledger: Arc<Ledger>,
     record: Option<Box<Record>>,
+    trace: Option<Box<Trace>>,
     route: Option<RouteMetrics>,
     begun: Instant,
     waited: Duration,
@@ -42,6 +50,7 @@ pub struct Exchange {
 
 struct Current {
     attempt: Attempt,
+    metrics: TargetMetrics,
     begun: Instant,
     /// Estimated tokens of an attempt that is broken off.
     usage: Option<Usage>,
@@ -53,6 +62,7 @@ pub struct Opening {
     pub key: Option<Arc<str>>,
     pub snapshot_revision: Arc<str>,
     pub begun: Instant,
+    pub trace: Option<Box<Trace>>,
 }
 
 /// How an attempt or a request came out well.
@@ -63,6 +73,13 @@ pub struct Answered {
     pub upstream_id: Option<Box<str>>,
 }
 
+impl Ledger {
+    /// The spans of a request with these headers, if requests have any.
+    pub fn trace(&self, headers: &HeaderMap) -> Option<Box<Trace>> {
+        self.traced.then(|| Box::new(Trace::begin(headers)))
+    }
+}
+
 impl Exchange {
     pub fn begin(ledger: Arc<Ledger>, opening: Opening) -> Self {
         let Opening {
@@ -70,6 +87,7 @@ impl Exchange {
             key,
             snapshot_revision,
             begun,
+            trace,
         } = opening;
         let record = Record {
             id,
@@ -92,9 +110,11 @@ impl Exchange {
             cost_pico_usd: None,
             content: None,
         };
+        ledger.metrics.in_flight.inc();
         Self {
             ledger,
             record: Some(Box::new(record)),
+            trace,
             route: None,
             begun,
             waited: Duration::ZERO,
@@ -153,6 +173,9 @@ impl Exchange {
 
     pub fn begin_attempt(&mut self, target: &Target, prompt: Option<&Arc<Prompt>>) {
         self.prompt = prompt.cloned();
+        if let Some(trace) = &mut self.trace {
+            trace.begin_attempt(target);
+        }
         let attempt = Attempt {
             target: Arc::clone(&target.name),
             provider: Arc::clone(&target.provider),
@@ -170,9 +193,17 @@ impl Exchange {
         };
         self.current = Some(Current {
             attempt,
+            metrics: target.metrics.clone(),
             begun: Instant::now(),
             usage: None,
         });
+    }
+
+    /// Tells the provider in which trace the attempt under way calls it.
+    pub fn propagate(&self, headers: &mut HeaderMap) {
+        if let Some(trace) = &self.trace {
+            trace.propagate(headers);
+        }
     }
 
     /// The first content of the attempt under way has come.
@@ -260,6 +291,12 @@ impl Exchange {
         current.attempt.outcome = outcome;
         current.attempt.latency_micros = micros(latency);
         current.attempt.usage = current.usage;
+        let streamed = self.record().streamed;
+        current.metrics.observe(&current.attempt, streamed);
+        access::attempt(self.id(), &current.attempt);
+        if let Some(trace) = &mut self.trace {
+            trace.end_attempt(&current.attempt, streamed);
+        }
         let record = self.record();
         record.usage = current.usage.or(record.usage);
         record.attempts.push(current.attempt);
@@ -287,6 +324,11 @@ impl Exchange {
         if let Some(content) = &mut record.content {
             content.detach();
         }
+        if let Some(trace) = self.trace.take() {
+            trace.end(&record);
+        }
+        access::request(&record);
+        self.ledger.metrics.in_flight.dec();
         self.ledger.metrics.observe(self.route.as_ref(), &record);
         self.ledger.queue.record(*record);
     }

@@ -141,7 +141,7 @@ async fn open_target(
     ready: &mut BytesMut,
 ) -> Result<Source, Failure> {
     let deadlines = Deadlines::from_now(target);
-    let answer = send(clients, target, request, &deadlines).await?;
+    let answer = send(clients, target, request, exchange, &deadlines).await?;
     check_content_type(answer.headers(), "text/event-stream")?;
     let setting = Setting {
         stamp: Stamp {

@@ -58,14 +58,19 @@ impl Ask for AskWhole<'_> {
         self.request.choice()
     }
 
-    async fn at(&mut self, target: &Target, _: &Exchange) -> Result<Answer, Failure> {
-        ask_target(self.clients, target, self.request).await
+    async fn at(&mut self, target: &Target, exchange: &Exchange) -> Result<Answer, Failure> {
+        ask_target(self.clients, target, self.request, exchange).await
     }
 }
 
-async fn ask_target(clients: &Clients, target: &Target, request: &ClientRequest) -> Result<Answer, Failure> {
+async fn ask_target(
+    clients: &Clients,
+    target: &Target,
+    request: &ClientRequest,
+    exchange: &Exchange,
+) -> Result<Answer, Failure> {
     let deadlines = Deadlines::from_now(target);
-    let answer = send(clients, target, request, &deadlines).await?;
+    let answer = send(clients, target, request, exchange, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let body = read(answer.into_body(), target, &deadlines).await?;
     Ok(Answer::read(body, target.dialect, request.dialect())?)

@@ -1,100 +1,60 @@
-//! Prometheus metrics. Labels are bounded by the configuration: routes, targets and outcomes, never what clients send.
+//! Prometheus metrics. Labels are bounded by the configuration: Routes, targets, Providers, models and outcomes, never what
+//! clients send.
+//!
+//! What is counted by Route, target or model lies in the resolved configuration (`series`) and is shown from there: what the
+//! configuration in use does not hold is not shown any more.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry, process_collector::ProcessCollector};
 
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+mod buckets;
+mod families;
+mod page;
+mod series;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    capture::{Queue, StoreHealth, record::Record},
+    config::resolved::Config,
+    telemetry::traces::SpanCounts,
 };
+use page::Page;
+pub use series::{ModelLabels, ModelMetrics, RouteMetrics, TargetMetrics};
 
-use crate::capture::record::{Attempt, Outcome, Record};
-
-const REQUESTS: &str = "route_switch_requests_total";
-const ATTEMPTS: &str = "route_switch_attempts_total";
-const DURATION: &str = "gen_ai_server_request_duration_seconds";
-const FIRST_TOKEN: &str = "gen_ai_server_time_to_first_token_seconds";
-const TOKENS: &str = "route_switch_tokens_total";
-const OVERHEAD: &str = "route_switch_overhead_seconds";
-const COST: &str = "route_switch_cost_pico_usd_total";
-
-const SECONDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+const OVERHEAD_SECONDS: [f64; 12] = [
+    0.000_01, 0.000_02, 0.000_03, 0.000_05, 0.000_075, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.005, 0.025, 0.1,
 ];
-const OVERHEAD_SECONDS: [f64; 10] = [
-    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1,
-];
-const OUTCOMES: usize = 8;
 
-/// All metrics of one gateway.
+/// What a gateway counts beside its Routes, targets and models.
 pub struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    attempts: IntCounterVec,
-    duration: HistogramVec,
-    first_token: HistogramVec,
-    tokens: IntCounterVec,
-    cost: IntCounterVec,
-    overhead: Histogram,
     /// Requests that named no Route.
     unrouted: RouteMetrics,
-    pub capture_queue_bytes: IntGauge,
-    pub capture_dropped_records: IntGauge,
-    pub capture_dropped_contents: IntGauge,
-    pub config_faults: IntGauge,
+    overhead: Histogram,
+    /// Requests that have begun and not ended.
+    pub in_flight: IntGauge,
+    /// Requests without a valid key; nothing else is counted of them.
+    pub unauthenticated: IntCounter,
     pub config_reloads: IntCounter,
+    /// When the configuration in use was put into use.
+    pub config_loaded_unix_seconds: IntGauge,
 }
 
-/// The series of one Route, looked up when they are first needed.
-#[derive(Clone, Default)]
-pub struct RouteMetrics(Arc<RouteSeries>);
-
-#[derive(Default)]
-struct RouteSeries {
-    route: Arc<str>,
-    requests: [OnceLock<IntCounter>; OUTCOMES],
-    duration: OnceLock<Histogram>,
-    first_token: OnceLock<Histogram>,
-    input_tokens: OnceLock<IntCounter>,
-    output_tokens: OnceLock<IntCounter>,
-    cost: OnceLock<IntCounter>,
-    /// By target and outcome; they are few.
-    attempts: Mutex<Vec<(Arc<str>, Outcome, IntCounter)>>,
-}
-
-impl RouteMetrics {
-    pub fn new(route: Arc<str>) -> Self {
-        Self(Arc::new(RouteSeries {
-            route,
-            ..RouteSeries::default()
-        }))
-    }
-}
-
-impl RouteSeries {
-    fn attempt(&self, attempt: &Attempt, counter: impl FnOnce() -> IntCounter) {
-        let mut known = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |(target, outcome, _): &&(Arc<str>, Outcome, IntCounter)| {
-            *outcome == attempt.outcome && *target == attempt.target
-        };
-        if let Some((_, _, counter)) = known.iter().find(is_same) {
-            counter.inc();
-            return;
-        }
-        let counter = counter();
-        counter.inc();
-        known.push((Arc::clone(&attempt.target), attempt.outcome, counter));
-    }
+/// What the metrics are read from when they are asked for.
+pub struct Sources<'a> {
+    pub config: &'a Config,
+    pub faults: usize,
+    pub queue: &'a Queue,
+    pub spans: Option<&'a SpanCounts>,
+    pub lost_lines: u64,
 }
 
 impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let histogram = |name: &str, help: &str| {
-            let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), &["route"])?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let counter = |name: &str, help: &str| {
+            let metric = IntCounter::new(name, help)?;
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
@@ -103,119 +63,130 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
-        let overhead = HistogramOpts::new(OVERHEAD, "Time that the gateway itself took for a request, in seconds.");
+        let overhead = HistogramOpts::new(
+            "route_switch_overhead_seconds",
+            "Time that the gateway itself took for a request.",
+        );
         let overhead = Histogram::with_opts(overhead.buckets(OVERHEAD_SECONDS.to_vec()))?;
         registry.register(Box::new(overhead.clone()))?;
-        let config_reloads = IntCounter::new("route_switch_config_reloads_total", "Configurations put into use.")?;
-        registry.register(Box::new(config_reloads.clone()))?;
         Ok(Self {
-            requests: counter(
-                REQUESTS,
-                "Client requests, by Route and outcome.",
-                &["route", "outcome"],
-            )?,
-            attempts: counter(
-                ATTEMPTS,
-                "Tries at targets, by Route, target and outcome.",
-                &["route", "target", "outcome"],
-            )?,
-            duration: histogram(
-                DURATION,
-                "Time from a request's head to the last byte of its answer, in seconds.",
-            )?,
-            first_token: histogram(
-                FIRST_TOKEN,
-                "Time from a request's head to the first content, in seconds.",
-            )?,
-            tokens: counter(
-                TOKENS,
-                "Tokens, by Route and type (input, output).",
-                &["route", "gen_ai_token_type"],
-            )?,
-            cost: counter(
-                COST,
-                "Cost of requests whose price is known, in pico-USD (10^-12).",
-                &["route"],
-            )?,
-            overhead,
             unrouted: RouteMetrics::default(),
-            capture_queue_bytes: gauge(
-                "route_switch_capture_queue_bytes",
-                "Records that wait to be stored, in bytes.",
+            overhead,
+            in_flight: gauge(
+                "route_switch_requests_in_flight",
+                "Requests that have begun and not ended.",
             )?,
-            capture_dropped_records: gauge(
-                "route_switch_capture_dropped_records",
-                "Records that were not stored since the start.",
+            unauthenticated: counter(
+                "route_switch_unauthenticated_requests_total",
+                "Requests for completions without a valid key; no other metric counts them.",
             )?,
-            capture_dropped_contents: gauge(
-                "route_switch_capture_dropped_contents",
-                "Records stored without their content since the start.",
+            config_reloads: counter("route_switch_config_reloads_total", "Configurations put into use.")?,
+            config_loaded_unix_seconds: gauge(
+                "route_switch_config_loaded_timestamp_seconds",
+                "When the configuration in use was put into use, in seconds since 1970.",
             )?,
-            config_faults: gauge(
-                "route_switch_config_faults",
-                "Faults in the manifests that are in the directory now.",
-            )?,
-            config_reloads,
             registry,
         })
     }
 
-    /// Counts a request.
+    /// Counts a request that has ended.
     pub fn observe(&self, route: Option<&RouteMetrics>, record: &Record) {
-        let series = &route.unwrap_or(&self.unrouted).0;
-        let name: &str = if route.is_some() { &series.route } else { "" };
-        let by_route = |vec: &HistogramVec| vec.with_label_values(&[name]);
-        series.requests[record.outcome as usize]
-            .get_or_init(|| self.requests.with_label_values(&[name, record.outcome.as_str()]))
-            .inc();
-        series
-            .duration
-            .get_or_init(|| by_route(&self.duration))
-            .observe(seconds(record.latency_micros));
-        if let Some(micros) = record.first_token_micros {
-            series
-                .first_token
-                .get_or_init(|| by_route(&self.first_token))
-                .observe(seconds(micros));
-        }
-        if let Some(usage) = &record.usage {
-            let tokens = |kind| self.tokens.with_label_values(&[name, kind]);
-            series
-                .input_tokens
-                .get_or_init(|| tokens("input"))
-                .inc_by(usage.prompt_tokens);
-            series
-                .output_tokens
-                .get_or_init(|| tokens("output"))
-                .inc_by(usage.completion_tokens);
-        }
-        if let Some(cost) = record.cost_pico_usd {
-            series
-                .cost
-                .get_or_init(|| self.cost.with_label_values(&[name]))
-                .inc_by(cost.unsigned_abs());
-        }
-        for attempt in &record.attempts {
-            series.attempt(attempt, || {
-                self.attempts
-                    .with_label_values(&[name, &attempt.target, attempt.outcome.as_str()])
-            });
-        }
-        self.overhead.observe(seconds(record.overhead_micros));
+        route.unwrap_or(&self.unrouted).observe(record);
+        self.overhead.observe(buckets::float(record.overhead_micros) / 1e6);
     }
 
     /// All metrics in Prometheus's text format.
-    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
-        let mut out = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
-        Ok(out)
+    pub fn render(&self, sources: &Sources<'_>) -> prometheus::Result<Vec<u8>> {
+        let mut page = Page::default();
+        page.extend(self.registry.gather());
+        self.unrouted.show("", &mut page);
+        show_counts(sources.config, &mut page);
+        show_config(sources, &mut page);
+        show_queue(sources.queue, &mut page);
+        page.counter(&families::LOST_LINES, &[], sources.lost_lines);
+        if let Some(spans) = sources.spans {
+            show_spans(spans, &mut page);
+        }
+        page.write()
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "times of requests are far below 2^52 microseconds"
-)]
-fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
+/// What is counted by Route, target and model.
+fn show_counts(config: &Config, page: &mut Page) {
+    for route in config.all_routes() {
+        route.metrics.show(&route.name, page);
+        for target in &route.targets {
+            target.metrics.show(&route.name, &target.name, page);
+        }
+    }
+    for model in config.models() {
+        model.show(page);
+    }
+}
+
+fn show_config(sources: &Sources<'_>, page: &mut Page) {
+    let Sources { config, faults, .. } = sources;
+    let snapshot = &config.snapshot;
+    let build = [
+        ("duckdb", crate::analytics::engine_version()),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ];
+    page.gauge(&families::BUILD, &build, 1);
+    page.gauge(&families::CONFIG, &[("revision", &config.revision)], 1);
+    let stale = |stale: Vec<bool>| {
+        (
+            stale.len() as u64,
+            stale.iter().filter(|is_stale| **is_stale).count() as u64,
+        )
+    };
+    let kinds = [
+        (
+            "Provider",
+            stale(snapshot.providers.values().map(|entry| entry.stale).collect()),
+        ),
+        (
+            "Route",
+            stale(snapshot.routes.values().map(|entry| entry.stale).collect()),
+        ),
+        (
+            "PromptTemplate",
+            stale(snapshot.prompts.values().map(|entry| entry.stale).collect()),
+        ),
+        (
+            "ClientKey",
+            stale(snapshot.keys.values().map(|entry| entry.stale).collect()),
+        ),
+    ];
+    for (kind, (all, stale)) in kinds {
+        page.gauge(&families::OBJECTS, &[("kind", kind)], all);
+        page.gauge(&families::STALE, &[("kind", kind)], stale);
+    }
+    page.gauge(&families::FAULTS, &[], *faults as u64);
+}
+
+fn show_spans(spans: &SpanCounts, page: &mut Page) {
+    for (outcome, count) in [
+        ("sent", spans.sent()),
+        ("dropped", spans.dropped()),
+        ("failed", spans.failed()),
+    ] {
+        page.counter(&families::SPANS, &[("outcome", outcome)], count);
+    }
+    page.gauge(&families::SPANS_QUEUED, &[], spans.queued() as u64);
+}
+
+fn show_queue(queue: &Queue, page: &mut Page) {
+    let dropped = queue.dropped();
+    page.gauge(&families::QUEUE, &[], queue.queued_bytes() as u64);
+    page.gauge(&families::QUEUE_CAPACITY, &[], queue.capacity_bytes() as u64);
+    page.counter(&families::DROPPED_RECORDS, &[], dropped.records);
+    page.counter(&families::DROPPED_CONTENTS, &[], dropped.contents);
+    let health = queue.health();
+    let mut show = |store, health: &StoreHealth| {
+        let store = [("store", store)];
+        page.gauge(&families::STORE_UP, &store, u64::from(health.failure.is_none()));
+        page.counter(&families::STORE_DROPPED, &store, health.dropped_records);
+    };
+    show("examples", &health.examples);
+    show("analytics", &health.analytics);
 }

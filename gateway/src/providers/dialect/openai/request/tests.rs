@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::config::{
+    example::{config, provider, route},
     resolved::{Caller, Config},
-    sample::{config, provider, route},
 };
 
 /// A Route without a prompt, whose target is the model `gpt`.

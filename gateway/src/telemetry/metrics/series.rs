@@ -1,0 +1,209 @@
+//! What is counted for each Route, target and model: plain atomics that the resolved configuration holds, so that the request
+//! path looks nothing up, and that go with the Route, target or model when it leaves the configuration.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    buckets::{Buckets, FIRSTS, TIMES, TOKENS},
+    families,
+    page::{Labels, Page},
+};
+use crate::capture::record::{Attempt, Outcome, Record};
+
+/// What conventions call all that is served so far.
+const CHAT: (&str, &str) = ("gen_ai_operation_name", "chat");
+
+/// What is counted for one Route.
+#[derive(Clone, Default)]
+pub struct RouteMetrics(Arc<RouteSeries>);
+
+#[derive(Default)]
+struct RouteSeries {
+    requests: [AtomicU64; Outcome::ALL.len()],
+    duration: Buckets<14>,
+    first_token: Buckets<16>,
+    input_tokens: AtomicU64,
+    cached_tokens: AtomicU64,
+    cache_write_tokens: AtomicU64,
+    output_tokens: AtomicU64,
+    reasoning_tokens: AtomicU64,
+    cost_pico_usd: AtomicU64,
+}
+
+/// What is counted for one target.
+#[derive(Clone, Debug)]
+pub struct TargetMetrics(Arc<TargetSeries>);
+
+#[derive(Debug)]
+struct TargetSeries {
+    attempts: [AtomicU64; Outcome::ALL.len()],
+    model: ModelMetrics,
+}
+
+/// What is counted for one model of one Provider, whichever Routes use it.
+#[derive(Clone)]
+pub struct ModelMetrics(Arc<ModelSeries>);
+
+struct ModelSeries {
+    labels: ModelLabels,
+    duration: [OnceLock<Box<Buckets<14>>>; Outcome::ALL.len()],
+    first_chunk: Buckets<16>,
+    input_tokens: Buckets<14>,
+    output_tokens: Buckets<14>,
+}
+
+/// Which model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelLabels {
+    /// `namespace/name` of the Provider.
+    pub provider: Arc<str>,
+    /// The vendor, as OpenTelemetry calls it.
+    pub vendor: &'static str,
+    pub model: Arc<str>,
+}
+
+// === impl RouteMetrics ===
+
+impl RouteMetrics {
+    pub(super) fn observe(&self, record: &Record) {
+        let series = &*self.0;
+        series.requests[record.outcome as usize].fetch_add(1, Relaxed);
+        series.duration.observe(&TIMES, record.latency_micros);
+        if let Some(micros) = record.first_token_micros {
+            series.first_token.observe(&FIRSTS, micros);
+        }
+        if let Some(usage) = &record.usage {
+            series.input_tokens.fetch_add(usage.prompt_tokens, Relaxed);
+            series.cached_tokens.fetch_add(usage.cached_tokens, Relaxed);
+            series.cache_write_tokens.fetch_add(usage.cache_write_tokens, Relaxed);
+            series.output_tokens.fetch_add(usage.completion_tokens, Relaxed);
+            series.reasoning_tokens.fetch_add(usage.reasoning_tokens, Relaxed);
+        }
+        if let Some(cost) = record.cost_pico_usd {
+            series.cost_pico_usd.fetch_add(cost.unsigned_abs(), Relaxed);
+        }
+    }
+
+    pub(super) fn show(&self, route: &str, page: &mut Page) {
+        let series = &*self.0;
+        let route = ("route", route);
+        for (outcome, count) in Outcome::ALL.iter().zip(&series.requests) {
+            let labels = [("outcome", outcome.as_str()), route];
+            page.counted(&families::REQUESTS, &labels, count.load(Relaxed));
+        }
+        let served = [CHAT, route];
+        page.histogram(&families::DURATION, &served, series.duration.show(&TIMES));
+        page.histogram(&families::FIRST_TOKEN, &served, series.first_token.show(&FIRSTS));
+        for (kind, count) in [("input", &series.input_tokens), ("output", &series.output_tokens)] {
+            let labels = [("gen_ai_token_type", kind), route];
+            page.counted(&families::TOKENS, &labels, count.load(Relaxed));
+        }
+        let parts = [
+            ("cache_read", &series.cached_tokens),
+            ("cache_write", &series.cache_write_tokens),
+            ("reasoning", &series.reasoning_tokens),
+        ];
+        for (part, count) in parts {
+            page.counted(&families::TOKEN_PARTS, &[("part", part), route], count.load(Relaxed));
+        }
+        page.counted(&families::COST, &[route], series.cost_pico_usd.load(Relaxed));
+    }
+}
+
+// === impl TargetMetrics ===
+
+impl TargetMetrics {
+    pub fn new(model: ModelMetrics) -> Self {
+        Self(Arc::new(TargetSeries {
+            attempts: Default::default(),
+            model,
+        }))
+    }
+
+    pub fn model(&self) -> &ModelMetrics {
+        &self.0.model
+    }
+
+    /// Counts an attempt that has ended.
+    pub fn observe(&self, attempt: &Attempt, streamed: bool) {
+        let series = &*self.0;
+        series.attempts[attempt.outcome as usize].fetch_add(1, Relaxed);
+        series.model.observe(attempt, streamed);
+    }
+
+    pub(super) fn show(&self, route: &str, target: &str, page: &mut Page) {
+        for (outcome, count) in Outcome::ALL.iter().zip(&self.0.attempts) {
+            let labels = [("outcome", outcome.as_str()), ("route", route), ("target", target)];
+            page.counted(&families::ATTEMPTS, &labels, count.load(Relaxed));
+        }
+    }
+}
+
+// === impl ModelMetrics ===
+
+impl ModelMetrics {
+    pub fn new(labels: ModelLabels) -> Self {
+        Self(Arc::new(ModelSeries {
+            labels,
+            duration: Default::default(),
+            first_chunk: Buckets::default(),
+            input_tokens: Buckets::default(),
+            output_tokens: Buckets::default(),
+        }))
+    }
+
+    pub fn labels(&self) -> &ModelLabels {
+        &self.0.labels
+    }
+
+    fn observe(&self, attempt: &Attempt, streamed: bool) {
+        let series = &*self.0;
+        series.duration[attempt.outcome as usize]
+            .get_or_init(Box::default)
+            .observe(&TIMES, attempt.latency_micros);
+        if let Some(micros) = attempt.first_token_micros.filter(|_| streamed) {
+            series.first_chunk.observe(&FIRSTS, micros);
+        }
+        // What we estimated is no count of the provider's.
+        if let Some(usage) = attempt.usage.as_ref().filter(|usage| !usage.estimated) {
+            series.input_tokens.observe(&TOKENS, usage.prompt_tokens);
+            series.output_tokens.observe(&TOKENS, usage.completion_tokens);
+        }
+    }
+
+    pub(super) fn show(&self, page: &mut Page) {
+        let series = &*self.0;
+        let ModelLabels {
+            provider,
+            vendor,
+            model,
+        } = &series.labels;
+        let [vendor, model, provider] = [
+            ("gen_ai_provider_name", *vendor),
+            ("gen_ai_request_model", &**model),
+            ("provider", &**provider),
+        ];
+        for (outcome, duration) in Outcome::ALL.iter().zip(&series.duration) {
+            // An empty label is as good as none, and all samples of a name have the same labels.
+            let error = if *outcome == Outcome::Ok { "" } else { outcome.as_str() };
+            let labels = [("error_type", error), CHAT, vendor, model, provider];
+            let shown = duration.get().and_then(|buckets| buckets.show(&TIMES));
+            page.histogram(&families::OPERATION_DURATION, &labels, shown);
+        }
+        let labels: Labels<'_> = &[CHAT, vendor, model, provider];
+        page.histogram(&families::FIRST_CHUNK, labels, series.first_chunk.show(&FIRSTS));
+        for (kind, tokens) in [("input", &series.input_tokens), ("output", &series.output_tokens)] {
+            let labels = [CHAT, vendor, model, ("gen_ai_token_type", kind), provider];
+            page.histogram(&families::TOKEN_USAGE, &labels, tokens.show(&TOKENS));
+        }
+    }
+}
+
+impl std::fmt::Debug for ModelMetrics {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("ModelMetrics").field(&self.0.labels).finish()
+    }
+}
