@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod analytics;
 mod authenticate;
+mod body;
 pub mod chat;
 mod chat_stream;
 mod count_tokens;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod generation;
 pub mod health;
 pub mod models;
+mod prompts;
 pub mod router;
 pub mod server;
 pub mod status;

@@ -5,12 +5,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Diagnostic, Reason, Settings};
+use super::{Diagnostic, Reason, Settings, prompt};
 use crate::{
     duration,
+    object::ObjectName,
     provider::{Auth, Dialect, Model, ProviderSpec, Vendor},
+    reference::PromptRef,
     route::{RouteSpec, Target},
-    snapshot::{AuthEntry, ModelEntry, ProviderEntry, ProviderTimeouts, RouteEntry, RouteTimeouts, TargetEntry},
+    snapshot::{
+        AuthEntry, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts, RouteEntry, RouteTimeouts,
+        TargetEntry,
+    },
     vendor,
 };
 
@@ -76,6 +81,7 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
     let RouteSpec {
         model,
         aliases,
+        prompt_ref,
         targets,
         strategy,
         timeouts,
@@ -96,7 +102,7 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
     };
     let entries = targets.iter().enumerate();
     let targets = entries
-        .map(|(index, target)| problems.target(namespace, index, target))
+        .map(|(index, target)| problems.target(namespace, prompt_ref.as_ref(), index, target))
         .collect();
     problems.or(RouteEntry {
         stale: false,
@@ -202,23 +208,35 @@ impl Problems {
         }
     }
 
-    fn target(&mut self, namespace: &str, index: usize, target: &Target) -> TargetEntry {
+    fn target(&mut self, namespace: &str, route: Option<&PromptRef>, index: usize, target: &Target) -> TargetEntry {
         let Target {
             name,
             provider_ref,
             model,
             weight,
+            prompt_ref,
+            parameters,
         } = target;
         let weight = u32::try_from(weight.unwrap_or(1)).unwrap_or_else(|_| {
             self.invalid(format!("spec.targets[{index}].weight"), "must not be negative");
             0
         });
-        let provider = provider_ref.resolve(namespace);
+        let parameters = parameters.clone().unwrap_or_default();
+        self.0.extend(prompt::check_parameters(
+            &format!("spec.targets[{index}].parameters"),
+            &parameters,
+        ));
         TargetEntry {
             name: name.clone(),
-            provider,
+            provider: provider_ref.resolve(namespace),
             model: model.clone(),
             weight,
+            prompt: prompt_ref.as_ref().or(route).map(|reference| PromptUse {
+                reference: prompt_reference(namespace, reference),
+                inherited: prompt_ref.is_none(),
+                revision: None,
+            }),
+            parameters,
             resolved: false,
         }
     }
@@ -233,6 +251,20 @@ impl Problems {
             Err(error) => self.invalid(field(), error.to_string()),
         }
         None
+    }
+}
+
+/// What a Route in `namespace` refers to. The schema has seen to it that there is a name or a revision.
+fn prompt_reference(namespace: &str, reference: &PromptRef) -> PromptReference {
+    let PromptRef {
+        name,
+        revision,
+        namespace: given,
+    } = reference;
+    let object = |name: &str| ObjectName::new(given.as_deref().unwrap_or(namespace), name);
+    match revision {
+        Some(revision) => PromptReference::Pin(object(revision)),
+        None => PromptReference::Follow(object(name.as_deref().unwrap_or_default())),
     }
 }
 

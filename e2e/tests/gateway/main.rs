@@ -9,6 +9,7 @@ mod keys;
 mod late;
 mod ledger;
 mod midstream;
+mod prompts;
 mod refusals;
 mod reload;
 mod restart;

@@ -70,6 +70,10 @@ pub struct Attempt {
     pub provider: Arc<str>,
     /// The provider's name of the model.
     pub model: Arc<str>,
+    /// `namespace/name` of the `PromptTemplate` whose messages were put in front, if any.
+    pub prompt: Option<Arc<str>>,
+    /// Name of its revision.
+    pub revision: Option<Arc<str>>,
     pub outcome: Outcome,
     /// The provider's HTTP status, if it sent one.
     pub status: Option<u16>,

@@ -68,6 +68,8 @@ impl Traffic {
             target: Arc::from(self.pick(&["primary", "fallback"])),
             provider: Arc::from(self.pick(&["default/openai", "team/local"])),
             model: Arc::from(self.pick(&["sim-fast", "sim-slow", "a-model-with-a-rather-long-name"])),
+            prompt: None,
+            revision: None,
             outcome: self.pick(&Outcome::ALL),
             status: self.maybe(|traffic| traffic.pick(&[200, 429, 500])),
             error: self.maybe(|_| "reset".into()),

@@ -17,6 +17,7 @@ use crds::{
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::{
+    prompts::{library::Library, parameters::Defaults, prompt::Prompt},
     providers::{
         dialect::{anthropic, openai::json_string},
         price::Price,
@@ -30,6 +31,7 @@ pub struct Config {
     pub snapshot: Snapshot,
     pub revision: Arc<str>,
     pub revision_header: HeaderValue,
+    pub library: Library,
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
     /// By namespace, then by the name that clients send.
     routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
@@ -96,6 +98,10 @@ pub struct Target {
     pub headers: HeaderMap,
     pub timeouts: Timeouts,
     pub price: Option<Price>,
+    /// What is put in front of the messages of each request, unless it wants another prompt.
+    pub prompt: Option<Arc<Prompt>>,
+    /// Parameters where the request says nothing; they come before those of the prompt.
+    pub defaults: Defaults,
     /// The longest answer of the model, in tokens, if it is known.
     pub max_output_tokens: Option<u64>,
     /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
@@ -115,6 +121,7 @@ pub struct Timeouts {
 impl Config {
     /// Looks everything up. Counters of Routes go on from `previous`.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
+        let library = Library::of(&snapshot, previous.map(|config| &config.library));
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
         let mut models = BTreeMap::new();
         for (object, entry) in &snapshot.routes {
@@ -125,7 +132,7 @@ impl Config {
                     .values()
                     .find(|route| route.object == *object)
             });
-            let mut route = Route::resolve(object, entry, &snapshot, before.map(AsRef::as_ref));
+            let mut route = Route::resolve(object, entry, (&snapshot, &library), before.map(AsRef::as_ref));
             route.keep_counting(before.map(AsRef::as_ref), previous, &mut models);
             let route = Arc::new(route);
             let names = routes.entry(object.namespace.clone()).or_default();
@@ -140,6 +147,7 @@ impl Config {
         Self {
             revision_header: header_value(&revision),
             revision,
+            library,
             keys,
             routes,
             models,
@@ -193,6 +201,12 @@ impl Config {
         found
     }
 
+    /// The Routes that a caller may use, once for each of their names.
+    pub fn usable_routes<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<Route>> {
+        let routes = self.routes.values().flat_map(BTreeMap::values);
+        routes.filter(|route| caller.may_use(route))
+    }
+
     /// All Routes, once each.
     pub fn all_routes(&self) -> Vec<&Arc<Route>> {
         let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(BTreeMap::values).collect();
@@ -225,7 +239,8 @@ impl Caller {
         }
     }
 
-    fn namespace(&self) -> &str {
+    /// The namespace of names that say none.
+    pub fn namespace(&self) -> &str {
         self.confined_to().unwrap_or(DEFAULT_NAMESPACE)
     }
 
@@ -259,14 +274,20 @@ impl ClientKey {
 }
 
 impl Route {
-    fn resolve(object: &ObjectName, entry: &RouteEntry, snapshot: &Snapshot, before: Option<&Self>) -> Self {
+    fn resolve(
+        object: &ObjectName,
+        entry: &RouteEntry,
+        (snapshot, library): (&Snapshot, &Library),
+        before: Option<&Self>,
+    ) -> Self {
         let name: Arc<str> = object.to_string().into();
         let mut targets = Vec::with_capacity(entry.targets.len());
         let mut weights = Vec::with_capacity(entry.targets.len());
         let mut models = Vec::with_capacity(entry.targets.len());
         for target in entry.targets.iter().filter(|target| target.resolved) {
             let provider = snapshot.providers.get(&target.provider);
-            if let Some((provider, resolved)) = provider.and_then(|it| Some((it, Target::resolve(target, it, entry)?)))
+            if let Some((provider, resolved)) =
+                provider.and_then(|it| Some((it, Target::resolve(target, (it, entry), library)?)))
             {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
@@ -324,7 +345,15 @@ impl Route {
 
 impl Target {
     /// None when the compiler let something through that no request can be made of.
-    fn resolve(entry: &TargetEntry, provider: &ProviderEntry, route: &RouteEntry) -> Option<Self> {
+    fn resolve(
+        entry: &TargetEntry,
+        (provider, route): (&ProviderEntry, &RouteEntry),
+        library: &Library,
+    ) -> Option<Self> {
+        let prompt = match &entry.prompt {
+            Some(used) => Some(Arc::clone(library.revision(used.revision.as_ref()?)?)),
+            None => None,
+        };
         let path = match provider.dialect {
             Dialect::OpenAI => "chat/completions",
             Dialect::Anthropic => "v1/messages",
@@ -357,6 +386,8 @@ impl Target {
             },
             price: model.and_then(Price::of),
             max_output_tokens: model.and_then(|model| model.max_output_tokens),
+            prompt,
+            defaults: Defaults::of(&entry.parameters, None),
             output_limit_field: vendor::row(provider.vendor).output_limit_field,
             metrics: TargetMetrics::new(ModelMetrics::new(labels)),
         })

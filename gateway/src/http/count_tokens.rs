@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::{
     authenticate::authenticate,
-    chat::read_body,
+    body::read_body,
+    chat::select,
     error::{ApiError, Contract},
     router::Worker,
     server::Connection,
@@ -39,10 +40,8 @@ async fn answer(worker: &Worker, request: Request<Body>) -> Result<Response, Api
     let caller = authenticate(&config, &parts.headers, Connection::of(&parts).remote.ip())?;
     let body = read_body(body, &parts.headers).await?;
     let scanned = MessagesRequest::scan(body, &parts.headers, Purpose::Count);
-    let request = ClientRequest::Anthropic(scanned.map_err(|error| ApiError::from(&error))?);
-    let route = config
-        .route(&caller, request.model())
-        .ok_or_else(|| ApiError::model_not_found(request.model()))?;
+    let mut request = ClientRequest::Anthropic(scanned.map_err(|error| ApiError::from(&error))?);
+    let route = select(&config, &caller, &mut request)?;
     if route.targets.is_empty() {
         return Err(ApiError::no_target(&route.name));
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{canonical::Inexpressible, fault::Fault, upstream_error::UpstreamError};
-use crate::capture::record::Outcome;
+use crate::{capture::record::Outcome, prompts::prompt};
 
 /// Why a try failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -37,6 +37,9 @@ pub enum Failure {
     TooLong(usize),
     #[error("the stream ended before the answer did")]
     EarlyEnd,
+    /// Nothing was sent: the request lacks what the target's prompt needs. Another target may have another prompt.
+    #[error("{0}")]
+    Prompt(#[from] prompt::Error),
 }
 
 impl Failure {
@@ -58,7 +61,7 @@ impl Failure {
             Self::ConnectTimeout(_) | Self::FirstTokenTimeout(_) | Self::IdleTimeout(_) | Self::TotalTimeout(_) => {
                 Outcome::Timeout
             }
-            Self::Inexpressible(_) => Outcome::ClientError,
+            Self::Inexpressible(_) | Self::Prompt(_) => Outcome::ClientError,
             failure if failure.is_clients_own() => Outcome::ClientError,
             _ => Outcome::UpstreamError,
         }

@@ -12,12 +12,16 @@ use super::{
             translate::{read_request as read_anthropic, write_request as write_anthropic},
         },
         openai::{
-            request::ChatRequest,
+            request::{ChatRequest, Error},
             translate::{read_request as read_openai, write_request as write_openai},
         },
     },
+    failure::Failure,
 };
-use crate::config::resolved::Target;
+use crate::{
+    config::resolved::Target,
+    prompts::{request::Asked, selection::Choice},
+};
 
 /// A request, scanned once.
 #[derive(Clone, Debug)]
@@ -73,26 +77,69 @@ impl ClientRequest {
         }
     }
 
+    /// What it says of prompts; most requests say nothing.
+    pub fn asked(&self) -> Option<&Asked> {
+        match self {
+            Self::OpenAi(request) => request.asked.as_deref(),
+            Self::Anthropic(_) => None,
+        }
+    }
+
+    /// What was made of that.
+    pub fn choice(&self) -> &Choice {
+        match self {
+            Self::OpenAi(request) => &request.choice,
+            Self::Anthropic(request) => &request.choice,
+        }
+    }
+
+    pub fn choose(&mut self, choice: Choice) {
+        match self {
+            Self::OpenAi(request) => request.choice = choice,
+            Self::Anthropic(request) => request.choice = choice,
+        }
+    }
+
+    pub fn has_messages(&self) -> bool {
+        match self {
+            Self::OpenAi(request) => request.has_messages(),
+            Self::Anthropic(_) => true,
+        }
+    }
+
+    /// What is wrong with a request that has no messages, and whose prompt gives none.
+    pub fn check_messages(&self) -> Result<(), Error> {
+        match self {
+            Self::OpenAi(request) => request.check_messages(),
+            Self::Anthropic(_) => Ok(()),
+        }
+    }
+
     /// The body for a target: edits of the client's where the target speaks the same dialect, else a translation.
-    pub fn body_for(&self, target: &Target) -> Result<Vec<Bytes>, Inexpressible> {
-        let translated = match (self, target.dialect) {
-            (Self::OpenAi(request), Dialect::OpenAI) => return Ok(request.body_for(&target.model_json)),
-            (Self::Anthropic(request), Dialect::Anthropic) => return Ok(request.body_for(&target.model_json)),
-            (Self::OpenAi(request), Dialect::Anthropic) => {
-                let body = request.body_for(&target.model_json).concat();
+    pub fn body_for(&self, target: &Target) -> Result<Vec<Bytes>, Failure> {
+        let edited = match self {
+            Self::OpenAi(request) => request.body_for(target)?,
+            Self::Anthropic(_) if self.choice().prompt_at(target).is_some() || !target.defaults.is_empty() => {
+                let problem = "names a Route with a prompt or parameters, which requests in this format cannot use yet";
+                return Err(Inexpressible::new("model", problem).into());
+            }
+            Self::Anthropic(request) => request.body_for(&target.model_json),
+        };
+        let translated = match (self.dialect(), target.dialect) {
+            (Dialect::OpenAI, Dialect::OpenAI) | (Dialect::Anthropic, Dialect::Anthropic) => return Ok(edited),
+            (Dialect::OpenAI, Dialect::Anthropic) => {
                 let asked = write_anthropic::Asked {
                     model: &target.model,
                     max_output_tokens: target.max_output_tokens,
                 };
-                write_anthropic::write_request(&read_openai::read_request(&body)?, asked)?
+                write_anthropic::write_request(&read_openai::read_request(&edited.concat())?, asked)?
             }
-            (Self::Anthropic(request), Dialect::OpenAI) => {
-                let body = request.body_for(&target.model_json).concat();
+            (Dialect::Anthropic, Dialect::OpenAI) => {
                 let asked = write_openai::Asked {
                     model: &target.model,
                     output_limit_field: target.output_limit_field,
                 };
-                write_openai::write_request(&read_anthropic::read_request(&body)?, asked)?
+                write_openai::write_request(&read_anthropic::read_request(&edited.concat())?, asked)?
             }
         };
         Ok(vec![translated.into()])

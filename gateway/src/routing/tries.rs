@@ -5,12 +5,16 @@ use std::future::Future;
 use super::exchange::Exchange;
 use crate::{
     config::resolved::{Route, Target},
+    prompts::selection::Choice,
     providers::failure::Failure,
 };
 
 /// What is asked of a target.
 pub(super) trait Ask {
     type Answer;
+
+    /// What the request wants other than what the Route says.
+    fn choice(&self) -> &Choice;
 
     /// Asks one target, and waits for as much as makes it the one that answers.
     fn at(
@@ -33,13 +37,16 @@ pub(super) async fn until_answered<A: Ask>(
     exchange: &mut Exchange,
     mut ask: A,
 ) -> Result<(usize, A::Answer), Unanswered> {
-    let first = route.sequence.first().ok_or(Unanswered { last: None })?;
+    let only = ask.choice().only_target;
+    let first = only
+        .or_else(|| route.sequence.first())
+        .ok_or(Unanswered { last: None })?;
     let mut index = first;
     let mut tried = 0_u16;
     loop {
         tried |= 1 << index;
         let target = &route.targets[index];
-        exchange.begin_attempt(target);
+        exchange.begin_attempt(target, ask.choice().prompt_at(target));
         let failure = match ask.at(target, exchange).await {
             Ok(answer) => {
                 exchange.first_content();
@@ -49,7 +56,7 @@ pub(super) async fn until_answered<A: Ask>(
         };
         exchange.fail_attempt(failure.outcome(), &failure);
         match route.sequence.after(first, tried) {
-            Some(next) if !failure.is_clients_own() => index = next,
+            Some(next) if only.is_none() && !failure.is_clients_own() => index = next,
             _ => {
                 return Err(Unanswered {
                     last: Some((index, failure)),

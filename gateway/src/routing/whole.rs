@@ -14,6 +14,7 @@ use super::{
 use crate::{
     capture::record::Usage,
     config::resolved::{Route, Target},
+    prompts::selection::Choice,
     providers::{answer::Answer, client::Clients, failure::Failure, front::ClientRequest},
 };
 
@@ -52,6 +53,10 @@ struct AskWhole<'a> {
 
 impl Ask for AskWhole<'_> {
     type Answer = Answer;
+
+    fn choice(&self) -> &Choice {
+        self.request.choice()
+    }
 
     async fn at(&mut self, target: &Target, exchange: &Exchange) -> Result<Answer, Failure> {
         ask_target(self.clients, target, self.request, exchange).await

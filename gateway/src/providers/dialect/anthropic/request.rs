@@ -7,13 +7,16 @@ use http::{HeaderMap, HeaderName};
 use memchr::memmem;
 
 use super::{BETA_HEADER, VERSION_HEADER, translate::UNSIGNED};
-use crate::providers::{
-    dialect::openai::{
-        request::{Error, unambiguous},
-        text_of,
+use crate::{
+    prompts::selection::Choice,
+    providers::{
+        dialect::openai::{
+            request::{Error, unambiguous},
+            text_of,
+        },
+        json::{self, Malformed, Member},
+        splice::Edits,
     },
-    json::{self, Malformed, Member},
-    splice::Edits,
 };
 
 /// Fields of our own, and of `OpenRouter`, whose behaviour this version does not have here.
@@ -52,6 +55,8 @@ pub struct MessagesRequest {
     pub user: Option<Box<str>>,
     /// Length of what the model reads, in bytes, for estimates.
     pub prompt_bytes: usize,
+    /// What the request wants other than what its Route says.
+    pub choice: Choice,
     model_at: Range<usize>,
     /// What must change but the model.
     edits: Edits,
@@ -142,6 +147,7 @@ impl MessagesRequest {
             edits: without_unsigned(&body, messages.start)?,
             model_at,
             headers: HeaderMap::new(),
+            choice: Choice::default(),
             body,
         })
     }
