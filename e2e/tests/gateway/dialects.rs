@@ -1,6 +1,7 @@
 //! Clients of either dialect in front of providers of either: what they get, and what is kept of it.
 
 mod messages;
+mod prompts;
 
 use std::collections::BTreeMap;
 
@@ -251,5 +252,28 @@ async fn a_credential_goes_where_the_dialect_has_it() -> anyhow::Result<()> {
         ensure!(refused.status == 502, "{}", refused.text());
         ensure!(!refused.text().contains("sk-ant"), "{}", refused.text());
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn models_are_listed_in_the_shape_that_the_client_reads() -> anyhow::Result<()> {
+    let (_stage, gateway) = stage(&["sim-fast"], &[]).await?;
+    let client = gateway.client.with_header("anthropic-version", "2026-10-21")?;
+    let list = client.get_json("/v1/models").await?;
+    ensure!(
+        list["has_more"] == false && list["first_id"] == "anthropic-sim-fast",
+        "{list}"
+    );
+    ensure!(
+        list["data"][0]["type"] == "model" && list["data"][0]["display_name"] == "anthropic-sim-fast",
+        "{list}"
+    );
+    let one = client.get_json("/v1/models/openai-sim-fast").await?;
+    ensure!(one["type"] == "model" && one["created_at"].is_string(), "{one}");
+    messages::ensure_error(&client.get("/v1/models/nobody").await?, 404, "not_found_error")?;
+    ensure!(
+        gateway.client.get_json("/v1/models").await?["object"] == "list",
+        "OpenAI's shape"
+    );
     Ok(())
 }

@@ -5,9 +5,9 @@ use crds::provider::Dialect;
 use http::HeaderMap;
 
 use super::{
-    canonical::Inexpressible,
     dialect::{
         anthropic::{
+            self,
             request::MessagesRequest,
             translate::{read_request as read_anthropic, write_request as write_anthropic},
         },
@@ -81,7 +81,7 @@ impl ClientRequest {
     pub fn asked(&self) -> Option<&Asked> {
         match self {
             Self::OpenAi(request) => request.asked.as_deref(),
-            Self::Anthropic(_) => None,
+            Self::Anthropic(request) => request.asked.as_deref(),
         }
     }
 
@@ -103,7 +103,7 @@ impl ClientRequest {
     pub fn has_messages(&self) -> bool {
         match self {
             Self::OpenAi(request) => request.has_messages(),
-            Self::Anthropic(_) => true,
+            Self::Anthropic(request) => request.has_messages(),
         }
     }
 
@@ -111,35 +111,31 @@ impl ClientRequest {
     pub fn check_messages(&self) -> Result<(), Error> {
         match self {
             Self::OpenAi(request) => request.check_messages(),
-            Self::Anthropic(_) => Ok(()),
+            Self::Anthropic(request) => request.check_messages(),
         }
     }
 
     /// The body for a target: edits of the client's where the target speaks the same dialect, else a translation.
     pub fn body_for(&self, target: &Target) -> Result<Vec<Bytes>, Failure> {
-        let edited = match self {
-            Self::OpenAi(request) => request.body_for(target)?,
-            Self::Anthropic(_) if self.choice().prompt_at(target).is_some() || !target.defaults.is_empty() => {
-                let problem = "names a Route with a prompt or parameters, which requests in this format cannot use yet";
-                return Err(Inexpressible::new("model", problem).into());
-            }
-            Self::Anthropic(request) => request.body_for(&target.model_json),
-        };
-        let translated = match (self.dialect(), target.dialect) {
-            (Dialect::OpenAI, Dialect::OpenAI) | (Dialect::Anthropic, Dialect::Anthropic) => return Ok(edited),
-            (Dialect::OpenAI, Dialect::Anthropic) => {
+        let translated = match (self, target.dialect) {
+            (Self::OpenAi(request), Dialect::OpenAI) => return Ok(request.body_for(target)?),
+            (Self::Anthropic(request), Dialect::Anthropic) => return request.body_for(target),
+            (Self::OpenAi(request), Dialect::Anthropic) => {
                 let asked = write_anthropic::Asked {
                     model: &target.model,
                     max_output_tokens: target.max_output_tokens,
                 };
-                write_anthropic::write_request(&read_openai::read_request(&edited.concat())?, asked)?
+                let body = request.body_for(target)?.concat();
+                write_anthropic::write_request(&read_openai::read_request(&body)?, asked)?
             }
-            (Dialect::Anthropic, Dialect::OpenAI) => {
+            (Self::Anthropic(request), Dialect::OpenAI) => {
                 let asked = write_openai::Asked {
                     model: &target.model,
                     output_limit_field: target.output_limit_field,
                 };
-                write_openai::write_request(&read_anthropic::read_request(&edited.concat())?, asked)?
+                let mut read = read_anthropic::read_request(&request.bare_body_for(target))?;
+                anthropic::put(request, target, request.choice.prompt_at(target), &mut read)?;
+                write_openai::write_request(&read, asked)?
             }
         };
         Ok(vec![translated.into()])
@@ -148,7 +144,7 @@ impl ClientRequest {
     /// Headers of the client that the target must see to read the body as it was meant.
     pub fn add_headers(&self, target: &Target, headers: &mut HeaderMap) {
         if let (Self::Anthropic(request), Dialect::Anthropic) = (self, target.dialect) {
-            for (name, value) in request.headers() {
+            for (name, value) in request.headers_for(target) {
                 headers.insert(name.clone(), value.clone());
             }
         }

@@ -6,7 +6,7 @@
 pub mod answer;
 mod chunk;
 mod envelope;
-mod prompted;
+pub(in crate::providers::dialect) mod prompted;
 pub mod request;
 pub mod stream;
 pub mod translate;

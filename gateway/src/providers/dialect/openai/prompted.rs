@@ -48,7 +48,12 @@ fn field(parameter: Parameter, target: &Target) -> &'static str {
 }
 
 /// Reads the values of variables, wherever they stand.
-pub(super) fn variables(asked: &mut Asked, body: &Bytes, at: Range<usize>, place: &'static str) -> Result<(), Error> {
+pub(in crate::providers::dialect) fn variables(
+    asked: &mut Asked,
+    body: &Bytes,
+    at: Range<usize>,
+    place: &'static str,
+) -> Result<(), Error> {
     match body[at.start] {
         b'n' => Ok(()),
         b'{' => Ok(asked.values(body.slice(at), place)?),
@@ -60,7 +65,7 @@ pub(super) fn variables(asked: &mut Asked, body: &Bytes, at: Range<usize>, place
 }
 
 /// Reads `prompt: {id, version, variables}`.
-pub(super) fn prompt(asked: &mut Asked, body: &Bytes, at: Range<usize>) -> Result<(), Error> {
+pub(in crate::providers::dialect) fn prompt(asked: &mut Asked, body: &Bytes, at: Range<usize>) -> Result<(), Error> {
     for member in json::members(body, at.start)? {
         let member = member?;
         let value = &body[member.value.clone()];
@@ -96,7 +101,12 @@ pub(super) fn prompt(asked: &mut Asked, body: &Bytes, at: Range<usize>) -> Resul
 }
 
 /// Reads `metadata.template_id` and `metadata.combination_id`, and takes them out; the rest stays.
-pub(super) fn metadata(asked: &mut Asked, body: &Bytes, at: Range<usize>, edits: &mut Edits) -> Result<(), Error> {
+pub(in crate::providers::dialect) fn metadata(
+    asked: &mut Asked,
+    body: &Bytes,
+    at: Range<usize>,
+    edits: &mut Edits,
+) -> Result<(), Error> {
     let mut kept_end = None;
     let mut open_removal: Option<usize> = None;
     for member in json::members(body, at.start)? {

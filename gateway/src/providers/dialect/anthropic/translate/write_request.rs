@@ -357,23 +357,39 @@ fn output_config(request: &Request) -> Result<Option<OutputConfig<'_>>, Inexpres
     });
     let format = match &request.format {
         None => None,
-        Some(Format { schema, .. }) => Some(FormatObject {
-            r#type: "json_schema",
-            schema: schema::closed(schema)?.map_or(Cow::Borrowed(schema), Cow::Owned),
-        }),
+        Some(format) => Some(closed(format)?),
     };
     Ok((effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format }))
 }
 
+fn closed(format: &Format) -> Result<FormatObject<'_>, Inexpressible> {
+    let schema = &format.schema;
+    Ok(FormatObject {
+        r#type: "json_schema",
+        schema: schema::closed(schema)?.map_or(Cow::Borrowed(schema), Cow::Owned),
+    })
+}
+
+/// `output_config.format` alone.
+pub fn write_format(format: &Format) -> Result<Vec<u8>, Inexpressible> {
+    serde_json::to_vec(&closed(format)?)
+        .map_err(|error| Inexpressible::new("response_format", format!("could not be written: {error}")))
+}
+
 fn temperature(request: &Request) -> Result<Option<&Json>, Inexpressible> {
-    let Some(temperature) = &request.temperature else {
-        return Ok(None);
-    };
-    if temperature.text().parse::<f64>().is_ok_and(|value| value > 1.0) {
+    match &request.temperature {
+        Some(temperature) => check_temperature(temperature.text()).map(|()| Some(temperature)),
+        None => Ok(None),
+    }
+}
+
+/// It goes from 0 to 1 here, and to 2 elsewhere.
+pub fn check_temperature(text: &str) -> Result<(), Inexpressible> {
+    if text.parse::<f64>().is_ok_and(|value| value > 1.0) {
         return Err(Inexpressible::new(
             "temperature",
             "must be at most 1 for the target, which speaks Anthropic's dialect",
         ));
     }
-    Ok(Some(temperature))
+    Ok(())
 }

@@ -41,6 +41,8 @@ struct Body<'a> {
     temperature: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<&'a Json>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stop: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,6 +184,7 @@ pub fn write_request(request: &Request, asked: Asked<'_>) -> Result<Vec<u8>, Ine
         reasoning_effort: effort(request),
         temperature: request.temperature.as_ref(),
         top_p: request.top_p.as_ref(),
+        seed: request.seed.as_ref(),
         stop: &request.stop,
         user: request.user.as_deref(),
         stream: request.stream.then_some(true),
