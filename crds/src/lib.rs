@@ -15,6 +15,7 @@
 
 pub mod admission;
 pub mod api_key;
+pub mod capture;
 pub mod compiler;
 pub mod definition;
 pub mod duration;

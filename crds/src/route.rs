@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    capture::Capture,
     pattern,
     prompt_template::Parameters,
     reference::{ObjectRef, PromptRef},
@@ -61,7 +62,7 @@ pub struct RouteSpec {
     /// How long the gateway waits; each overrides the Provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,
-    /// What is kept of the requests beyond their figures.
+    /// What is kept of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
     /// Namespaces whose keys may use this Route, as `namespace/model`, beside its own; `*` is all.
@@ -127,13 +128,4 @@ pub struct RouteTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
     pub commit_after: Option<String>,
-}
-
-/// What is kept of the requests beyond their figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Capture {
-    /// Whether requests and answers are stored as examples. Default false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<bool>,
 }

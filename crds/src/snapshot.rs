@@ -124,8 +124,47 @@ pub struct RouteEntry {
     /// As declared, in order; only those with `resolved` are used.
     pub targets: Vec<TargetEntry>,
     pub timeouts: RouteTimeouts,
-    pub capture_content: bool,
+    pub capture: CaptureEntry,
     pub allowed_namespaces: Vec<String>,
+}
+
+/// What is kept of the requests of a Route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaptureEntry {
+    pub metadata: bool,
+    pub content: bool,
+    /// Of the requests whose content would be stored.
+    pub sample_percent: u32,
+    pub max_examples: u64,
+    pub max_age: Duration,
+    pub redact: Vec<RedactionEntry>,
+}
+
+impl Default for CaptureEntry {
+    fn default() -> Self {
+        Self {
+            metadata: true,
+            content: false,
+            sample_percent: 100,
+            max_examples: 10_000,
+            max_age: Duration::from_hours(90 * 24),
+            redact: Vec::new(),
+        }
+    }
+}
+
+/// Something that is replaced before anything is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RedactionEntry {
+    pub rule: RedactionRule,
+    pub replacement: String,
+}
+
+/// Where something is replaced. Both were checked: they parse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum RedactionRule {
+    Regex(String),
+    JsonPath(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

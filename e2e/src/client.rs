@@ -82,6 +82,18 @@ impl Client {
         Ok(Open::from(response).whole().await)
     }
 
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        let request = self
+            .http
+            .delete(format!("{}{path}", self.root))
+            .headers(self.headers.clone());
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("DELETE {path} got no answer"))?;
+        Ok(Open::from(response).whole().await)
+    }
+
     /// The answer to GET, which must be 200 and JSON.
     pub async fn get_json(&self, path: &str) -> anyhow::Result<Value> {
         let answer = self.get(path).await?;

@@ -17,3 +17,4 @@ pub mod stage;
 pub mod statistics;
 pub mod stores;
 pub mod wait;
+pub mod work;

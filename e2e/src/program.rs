@@ -109,6 +109,18 @@ impl Program {
         }
     }
 
+    /// Ends the program as if the machine had: it gets no chance to do anything.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the program to end by itself.
     pub async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
         let name = self.name;

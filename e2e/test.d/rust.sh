@@ -26,6 +26,19 @@ unit_rust() {
 gateway_rust_obstacle() { :; }
 gateway_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test gateway; }
 
+stores_rust_obstacle() { :; }
+stores_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test stores -- --skip mounted::; }
+
+stores_disk_obstacle() {
+  local probe
+  if [ "$EUID" != 0 ]; then echo "mounting a file system takes root (sudo -E)"; return; fi
+  probe=$(mktemp -d)
+  if mount -t tmpfs -o size=64k tmpfs "$probe" 2>/dev/null; then umount "$probe"
+  else echo "this machine does not allow mounts (mount -t tmpfs)"; fi
+  rmdir "$probe"
+}
+stores_disk() { cargo test "${cargo_flags[@]}" --no-fail-fast --test stores -- mounted::; }
+
 # === In a real API server ===
 
 crds_rust_obstacle() {

@@ -1,19 +1,26 @@
 //! Figures of traffic: the store of analytics (`DuckDB`), which the writer of `crate::capture` fills, and the questions that
 //! the API asks it. The functions here block for as long as a query takes: call them off the request path.
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 mod columns;
 mod database;
 pub mod generation;
+pub mod generations;
+mod groups;
 mod measures;
 mod names;
+mod retention;
+pub mod sql;
 pub mod system;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+use crate::capture::SharedLimits;
 pub(crate) use database::Database;
+pub use database::Error as OpenError;
 use generation::Generation;
 use system::{Query, SystemAnalytics};
 
@@ -33,6 +40,13 @@ pub enum Error {
         "the answer would have more than {limit} rows: group by less, or take a shorter time or a coarser granularity"
     )]
     TooManyRows { limit: usize },
+    #[error("another query runs; there is one at a time")]
+    Occupied,
+    /// The query asks for something that is not allowed, or cannot be understood; says what.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the query was stopped: {0}")]
+    Stopped(sql::Stop),
 }
 
 /// The version of `DuckDB` that this program runs with, for instance `v1.5.6`.
@@ -50,9 +64,26 @@ impl Analytics {
         Self { database }
     }
 
+    /// Of the files that a gateway left, which must have stopped. They are not changed.
+    pub fn of_files(directory: &Path) -> Result<Self, OpenError> {
+        let database = Arc::new(Database::new(directory, None, SharedLimits::default()));
+        database.open_to_read()?;
+        Ok(Self { database })
+    }
+
     /// What is known of one request; none when no stored request has this id.
     pub fn generation(&self, id: &str) -> Result<Option<Generation>, Error> {
         self.database.read(|connection| generation::find(connection, id))
+    }
+
+    /// A page of requests, the newest first.
+    pub fn generations(&self, query: &generations::Query) -> Result<generations::Page, Error> {
+        self.database.read(|connection| generations::page(connection, query))
+    }
+
+    /// Runs a query of an administrator, in `namespace` if it is confined to one.
+    pub fn sql(&self, text: &str, namespace: Option<&str>) -> Result<sql::Answer, Error> {
+        sql::run(&self.database, text, namespace)
     }
 
     /// Sums over requests, in all and by group.

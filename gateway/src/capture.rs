@@ -13,11 +13,14 @@ use serde::Serialize;
 
 mod answer;
 mod batch;
+mod budget;
 mod escaped;
 mod examples;
 mod inbox;
 mod lane;
+pub mod policy;
 pub mod record;
+mod redact;
 #[cfg(test)]
 pub(crate) mod sample;
 mod schema;
@@ -27,19 +30,25 @@ mod tests;
 mod tool_calls;
 mod writer;
 
+use tokio::sync::oneshot;
+
 use crate::analytics::{Analytics, Database};
 use batch::Room;
+use budget::Budget;
 use examples::Examples;
 use inbox::Inbox;
 use lane::{Lane, SharedHealth, Terms};
+use policy::LimitsByRoute;
 use record::Record;
+use writer::Writer;
 
 pub(crate) use batch::Entry;
 pub(crate) use escaped::unescape;
 pub use lane::Clock;
-pub(crate) use schema::{Newer, newest, steps_from};
-pub use store::{Failure, StoreHealth};
-pub(crate) use store::{Store, Try};
+pub use schema::Newer;
+pub(crate) use schema::{newest, steps_from};
+pub use store::{Failure, Forget, StoreHealth};
+pub(crate) use store::{SharedLimits, Size, Store, Try};
 
 /// Where and how records are kept.
 #[derive(Clone, Debug)]
@@ -50,6 +59,10 @@ pub struct Settings {
     pub capacity_bytes: usize,
     /// How long a record waits for company.
     pub interval: Duration,
+    /// Between two looks at what has grown too old or too much.
+    pub tend_interval: Duration,
+    /// What the files of both stores may take together; none: as much as there is.
+    pub max_bytes: Option<u64>,
     /// Between a store's failure and the next try; doubles with each failure, up to ten seconds.
     pub retry_pause: Duration,
     pub clock: Clock,
@@ -64,6 +77,7 @@ pub struct Queue {
     examples: SharedHealth,
     analytics: SharedHealth,
     database: Arc<Database>,
+    limits: SharedLimits,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -85,6 +99,19 @@ pub struct Health {
     pub analytics: StoreHealth,
 }
 
+/// How many rows of each store were deleted; none where the store failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    pub examples: Option<u64>,
+    pub requests: Option<u64>,
+}
+
+/// Something that the writer does between batches, for somebody who waits.
+struct Errand {
+    forget: Forget,
+    sender: oneshot::Sender<Forgotten>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("failed to start the thread that stores records")]
@@ -98,6 +125,8 @@ impl Settings {
             directory,
             capacity_bytes: 64 << 20,
             interval: Duration::from_millis(400),
+            tend_interval: Duration::from_secs(1),
+            max_bytes: None,
             retry_pause: Duration::from_millis(250),
             clock,
         }
@@ -112,6 +141,8 @@ impl Queue {
             directory,
             capacity_bytes,
             interval,
+            tend_interval,
+            max_bytes,
             retry_pause,
             clock,
         } = settings;
@@ -120,18 +151,30 @@ impl Queue {
             first_pause: retry_pause,
             clock,
         };
-        let database = Arc::new(Database::new(&directory));
+        let limits = SharedLimits::default();
+        let database = Arc::new(Database::new(&directory, max_bytes, Arc::clone(&limits)));
         let opened = Arc::clone(&database);
-        let examples = Lane::open("examples", terms(), move || Examples::open(&directory));
+        let of_examples = Arc::clone(&limits);
+        let examples = Lane::open("examples", terms(), move || {
+            Examples::open(&directory, max_bytes, Arc::clone(&of_examples))
+        });
         let analytics = Lane::open("analytics", terms(), move || opened.open());
 
         let room = Room::new(capacity_bytes);
         let inbox = Arc::new(Inbox::new(Arc::clone(&room)));
         let healths = (examples.health(), analytics.health());
-        let taken = Arc::clone(&inbox);
+        let writer = Writer {
+            inbox: Arc::clone(&inbox),
+            interval,
+            tend_interval,
+            clock,
+            budget: max_bytes.map(Budget::of),
+            examples,
+            analytics,
+        };
         let writer = std::thread::Builder::new()
             .name("capture".to_owned())
-            .spawn(move || writer::run(taken, interval, examples, analytics))
+            .spawn(move || writer.run())
             .map_err(Error::StartWriter)?;
         Ok(Self {
             room,
@@ -141,12 +184,14 @@ impl Queue {
             examples: healths.0,
             analytics: healths.1,
             database,
+            limits,
             writer: Mutex::new(Some(writer)),
         })
     }
 
     /// Takes one request's record. Never waits; what finds no room is dropped and counted, content before figures.
     pub fn record(&self, mut record: Record) {
+        record.bound();
         let mut bytes = record.retained_bytes();
         let mut fits = match &record.content {
             Some(_) => self.room.take_for_content(bytes),
@@ -188,6 +233,19 @@ impl Queue {
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the thread that stores records had failed");
         }
+    }
+
+    /// How much is kept from here on, by Route.
+    pub fn limit(&self, limits: LimitsByRoute) {
+        self.limits.store(Arc::new(limits));
+    }
+
+    /// Deletes what was captured of somebody, all that was recorded before included; sums by the hour stay, which tell nothing of
+    /// anybody. None when the queue is closed.
+    pub async fn forget(&self, forget: Forget) -> Option<Forgotten> {
+        let (sender, receiver) = oneshot::channel();
+        self.inbox.ask(Errand { forget, sender });
+        receiver.await.ok()
     }
 
     pub fn dropped(&self) -> Dropped {

@@ -5,8 +5,12 @@ use std::{io, sync::LazyLock};
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod demo;
+mod remote;
 pub mod serve;
 pub mod simulate;
+pub mod sql;
+pub mod stats;
+mod table;
 
 /// A self-hosted LLM gateway that closes the loop between traffic and prompt quality.
 ///
@@ -27,6 +31,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Run a simulated provider that speaks OpenAI's and Anthropic's wire formats, with faults on demand
     Simulate(simulate::Arguments),
+    /// Show figures of the requests so far: by Route, model, prompt, key...
+    Stats(stats::Arguments),
+    /// Ask the store of analytics in SQL, read-only
+    Sql(sql::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
     Completion {
         /// The shell
@@ -42,6 +50,8 @@ impl Cli {
             Command::Serve(arguments) => Ok(serve::run(arguments)?),
             Command::Demo(arguments) => Ok(demo::run(arguments)?),
             Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
+            Command::Stats(arguments) => Ok(stats::run(arguments)?),
+            Command::Sql(arguments) => Ok(sql::run(arguments)?),
             Command::Completion { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "route-switch", &mut io::stdout().lock());
                 Ok(())

@@ -7,20 +7,23 @@ use std::{
 
 use super::{Diagnostic, Reason, Settings, prompt};
 use crate::{
+    capture::{self, Capture},
     duration,
     object::ObjectName,
     provider::{Auth, Dialect, Model, ProviderSpec, Vendor},
     reference::PromptRef,
     route::{RouteSpec, Target},
     snapshot::{
-        AuthEntry, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts, RouteEntry, RouteTimeouts,
-        TargetEntry,
+        AuthEntry, CaptureEntry, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts,
+        RedactionEntry, RouteEntry, RouteTimeouts, TargetEntry,
     },
     vendor,
 };
 
 /// The longest wait that can be asked for.
 const LONGEST: Duration = Duration::from_hours(24);
+/// The longest time that anything can be kept for.
+const OLDEST: Duration = Duration::from_hours(3660 * 24);
 
 /// What was found wrong with one spec.
 #[derive(Default)]
@@ -104,13 +107,16 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
     let targets = entries
         .map(|(index, target)| problems.target(namespace, prompt_ref.as_ref(), index, target))
         .collect();
+    let capture = capture.as_ref().map_or_else(CaptureEntry::default, |capture| {
+        problems.capture("spec.capture", capture)
+    });
     problems.or(RouteEntry {
         stale: false,
         names: std::iter::once(model).chain(aliases).cloned().collect(),
         strategy: strategy.unwrap_or_default(),
         targets,
         timeouts,
-        capture_content: capture.as_ref().and_then(|capture| capture.content).unwrap_or(false),
+        capture,
         allowed_namespaces: allowed_namespaces.clone(),
     })
 }
@@ -239,6 +245,60 @@ impl Problems {
             parameters,
             resolved: false,
         }
+    }
+
+    fn capture(&mut self, field: &str, capture: &Capture) -> CaptureEntry {
+        let Capture {
+            metadata,
+            content,
+            sample_percent,
+            max_examples,
+            max_age,
+            redact,
+        } = capture;
+        let default = CaptureEntry::default();
+        let mut count = |name: &str, value: Option<i64>, default: u64| {
+            let count = value.map_or(Ok(default), u64::try_from);
+            count.unwrap_or_else(|_| {
+                self.invalid(format!("{field}.{name}"), "must not be negative");
+                default
+            })
+        };
+        let sample_percent = count("samplePercent", sample_percent.map(i64::from), 100);
+        let max_examples = count("maxExamples", *max_examples, default.max_examples);
+        let max_age = max_age.as_deref().map_or(default.max_age, |text| {
+            self.age(format!("{field}.maxAge"), text).unwrap_or(default.max_age)
+        });
+        let mut rules = Vec::with_capacity(redact.len());
+        for (index, redaction) in redact.iter().enumerate() {
+            match capture::rule(redaction) {
+                Ok(rule) => rules.push(RedactionEntry {
+                    rule,
+                    replacement: redaction.replacement.clone().unwrap_or_else(|| "[redacted]".to_owned()),
+                }),
+                Err(("", message)) => self.invalid(format!("{field}.redact[{index}]"), message),
+                Err((name, message)) => self.invalid(format!("{field}.redact[{index}].{name}"), message),
+            }
+        }
+        CaptureEntry {
+            metadata: metadata.unwrap_or(default.metadata),
+            content: content.unwrap_or(default.content),
+            sample_percent: u32::try_from(sample_percent).unwrap_or(100).min(100),
+            max_examples,
+            max_age,
+            redact: rules,
+        }
+    }
+
+    /// How long something is kept: more than nothing, at most ten years.
+    fn age(&mut self, field: String, text: &str) -> Option<Duration> {
+        match duration::parse(text) {
+            Ok(Duration::ZERO) => self.invalid(field, "must be longer than 0"),
+            Ok(age) if age > OLDEST => self.invalid(field, "must be at most 3660d"),
+            Ok(age) => return Some(age),
+            Err(error) => self.invalid(field, error.to_string()),
+        }
+        None
     }
 
     /// A duration of `spec.timeouts`: more than nothing, at most a day.

@@ -1,7 +1,5 @@
 //! A gateway that is ended in the middle of its work and started again loses nothing and doubles nothing.
 
-mod work;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,11 +8,10 @@ use e2e::client::{CHAT, Client, Transcript, header_of};
 use e2e::stage::{Gateway, Stage};
 use e2e::stores::{self, Example, Request};
 use e2e::wait::until;
+use e2e::work::{self, Begun, Work};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-
-use work::{Begun, Work};
 
 const REQUESTS: usize = 10_000;
 const WORKERS: usize = 16;

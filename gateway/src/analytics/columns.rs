@@ -30,7 +30,7 @@ pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
     columns.name("outcome_name", |entry| Some(entry.record.outcome.as_str()));
     columns.small("status", |entry| Some(i32::from(entry.record.status)));
     columns.text("error", |entry| entry.record.error.as_deref());
-    columns.name("finish_reason_name", |entry| entry.record.finish_reason.as_deref());
+    columns.name("finish_reason_name", |entry| common_finish_reason(&entry.record));
     columns.big("latency_micros", |entry| Some(entry.record.latency_micros));
     columns.big("first_token_micros", |entry| entry.record.first_token_micros);
     columns.big("overhead_micros", |entry| Some(entry.record.overhead_micros));
@@ -45,6 +45,15 @@ pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
     columns.flag("content_kept", |entry| match &entry.record.content {
         Some(_) => Some(true),
         None => entry.content_dropped.then_some(false),
+    });
+    columns.name("prompt_name", |entry| answering(entry)?.prompt.as_deref());
+    columns.name("revision_name", |entry| answering(entry)?.revision.as_deref());
+    columns.cache_write(|entry| entry.record.usage);
+    columns.text("finish_reason_text", |entry| {
+        match common_finish_reason(&entry.record) {
+            Some(_) => None,
+            None => entry.record.finish_reason.as_deref(),
+        }
     });
     columns.into_batch()
 }
@@ -75,6 +84,9 @@ pub(super) fn attempts(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
     columns.usage(|(.., attempt)| attempt.usage);
     columns.signed("cost_pico_usd", |(.., attempt)| attempt.cost_pico_usd);
     columns.text("upstream_id", |(.., attempt)| attempt.upstream_id.as_deref());
+    columns.name("prompt_name", |(.., attempt)| attempt.prompt.as_deref());
+    columns.name("revision_name", |(.., attempt)| attempt.revision.as_deref());
+    columns.cache_write(|(.., attempt)| attempt.usage);
     columns.into_batch()
 }
 
@@ -95,6 +107,25 @@ fn answering(entry: &Entry) -> Option<&Attempt> {
 /// What the client asked for, where that is a Route's name or alias and so one of few.
 fn configured_model(record: &Record) -> Option<&str> {
     record.route.as_ref().map(|_| &*record.requested_model)
+}
+
+/// The finish reason where it is one of those that providers have in common. What else one says is free text.
+fn common_finish_reason(record: &Record) -> Option<&str> {
+    const COMMON: [&str; 12] = [
+        "stop",
+        "length",
+        "tool_calls",
+        "content_filter",
+        "function_call",
+        "error",
+        "end_turn",
+        "max_tokens",
+        "stop_sequence",
+        "tool_use",
+        "pause_turn",
+        "refusal",
+    ];
+    record.finish_reason.as_deref().filter(|reason| COMMON.contains(reason))
 }
 
 struct Columns<'a, 'n, R> {
@@ -165,6 +196,13 @@ impl<'a, 'n, R> Columns<'a, 'n, R> {
         });
         self.big("reasoning_tokens", |row| usage(row).map(|usage| usage.reasoning_tokens));
         self.flag("tokens_estimated", |row| usage(row).map(|usage| usage.estimated));
+    }
+
+    /// Apart from the rest of the usage, because its column was added later.
+    fn cache_write(&mut self, usage: impl Fn(&'a R) -> Option<Usage>) {
+        self.big("cache_write_tokens", |row| {
+            usage(row).map(|usage| usage.cache_write_tokens)
+        });
     }
 
     fn push(&mut self, name: &str, array: ArrayRef) {

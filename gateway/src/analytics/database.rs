@@ -2,49 +2,66 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::time::Instant;
 
 use duckdb::arrow::error::ArrowError;
 use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::types::{TimeUnit, Value};
-use duckdb::{Config, Connection, params};
+use duckdb::{AccessMode, Config, Connection, params};
 
 use super::names::Names;
 use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
 use super::{Error as QueryError, columns};
-use crate::capture::{Entry, Newer, Store, Try, newest, steps_from};
+use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newest, steps_from};
 
-const FILE: &str = "analytics.duckdb";
+pub(super) const FILE: &str = "analytics.duckdb";
+pub(super) const LOG: &str = "analytics.duckdb.wal";
 const MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
 /// a larger log means less writing.
-const CHECKPOINT: &str = "64MB";
+const CHECKPOINT_BYTES: u64 = 64_000_000;
 /// What a large query may put on the disk beside the file.
-const OVERFLOW: &str = "1GB";
+const OVERFLOW_BYTES: u64 = 1_000_000_000;
 
 /// The file, which may be closed, and opened again after a failure. Nothing may have it open twice in one process: that is
 /// what the gate is for. Queries hold it shared for as long as they run.
 pub(crate) struct Database {
     directory: PathBuf,
+    max_bytes: Option<u64>,
+    limits: SharedLimits,
     gate: RwLock<Option<Mutex<Connection>>>,
+    /// Held by the one query of an administrator that runs.
+    pub(super) sql_turn: Mutex<()>,
+    /// That query takes what the writer needs.
+    pub(super) sql_preempted: AtomicBool,
 }
 
 /// The connection that writes.
 pub(crate) struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// Those of the file, as long as no write has failed; after that the writer is not used again.
-    names: Names,
+    pub(super) names: Names,
+    pub(super) limits: SharedLimits,
+    pub(super) directory: PathBuf,
+    /// When it was last looked for what is too old, in microseconds since 1970.
+    pub(super) expired_unix_micros: Option<i64>,
+    /// When names that nothing has any more were last deleted.
+    pub(super) pruned: Option<Instant>,
     database: Arc<Database>,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     #[error("failed to make the directory {directory}")]
     MakeDirectory { directory: PathBuf, source: std::io::Error },
     #[error("failed to open {file}")]
     Open { file: PathBuf, source: duckdb::Error },
     #[error("failed to open {file}")]
     Newer { file: PathBuf, source: Newer },
+    #[error("failed to open {file}: its tables are of an older version; start a gateway on it once")]
+    Older { file: PathBuf },
     #[error("failed to open the store of analytics: a query still runs on what failed")]
     Busy,
     #[error("failed to write analytics")]
@@ -54,10 +71,14 @@ pub(crate) enum Error {
 }
 
 impl Database {
-    pub(crate) fn new(directory: &Path) -> Self {
+    pub(crate) fn new(directory: &Path, max_bytes: Option<u64>, limits: SharedLimits) -> Self {
         Self {
             directory: directory.to_owned(),
+            max_bytes,
+            limits,
             gate: RwLock::new(None),
+            sql_turn: Mutex::new(()),
+            sql_preempted: AtomicBool::new(false),
         }
     }
 
@@ -66,25 +87,74 @@ impl Database {
         let mut gate = match self.gate.try_write() {
             Ok(gate) => gate,
             Err(TryLockError::Poisoned(gate)) => gate.into_inner(),
+            Err(TryLockError::WouldBlock) if self.preempt_sql() => self.gate.try_write().map_err(|_| Error::Busy)?,
             Err(TryLockError::WouldBlock) => return Err(Error::Busy),
         };
         *gate = None;
-        let connection = open(&self.directory)?;
+        let connection = open(&self.directory, self.max_bytes)?;
         *gate = Some(Mutex::new(connection.try_clone()?));
         Ok(Writer {
             names: Names::stored(&connection)?,
             connection,
+            limits: Arc::clone(&self.limits),
+            directory: self.directory.clone(),
+            expired_unix_micros: None,
+            pruned: None,
             database: Arc::clone(self),
         })
     }
 
+    /// Opens the file for queries only. What stands in its log is seen as well.
+    pub(crate) fn open_to_read(&self) -> Result<(), Error> {
+        let file = self.directory.join(FILE);
+        let failed = |source| Error::Open {
+            file: file.clone(),
+            source,
+        };
+        let config = config()
+            .and_then(|config| config.access_mode(AccessMode::ReadOnly))
+            .map_err(failed)?;
+        let connection = Connection::open_with_flags(&file, config).map_err(failed)?;
+        connection
+            .execute_batch(&limits(&self.directory, self.max_bytes))
+            .map_err(failed)?;
+        let found = version(&connection).map_err(failed)?;
+        match steps_from(found, STEPS) {
+            Ok([]) => {}
+            Ok(_) => return Err(Error::Older { file }),
+            Err(source) => return Err(Error::Newer { file, source }),
+        }
+        *self.gate.write().unwrap_or_else(PoisonError::into_inner) = Some(Mutex::new(connection));
+        Ok(())
+    }
+
     /// Runs a query on a connection of its own, on one state of the data.
     pub(super) fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, QueryError>) -> Result<T, QueryError> {
+        self.with_connection(|connection| {
+            connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
+            query(&connection)
+        })
+    }
+
+    /// Gives a connection of its own to a query; the file stays open until it has ended.
+    pub(super) fn with_connection<T>(
+        &self,
+        query: impl FnOnce(Connection) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let shared = gate.as_ref().ok_or(QueryError::Closed)?;
         let connection = shared.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?;
-        connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
-        query(&connection)
+        query(connection)
+    }
+
+    /// Stops the query of an administrator, if one runs, and waits for its end.
+    fn preempt_sql(&self) -> bool {
+        if self.sql_turn.try_lock().is_ok() {
+            return false;
+        }
+        self.sql_preempted.store(true, Ordering::Relaxed);
+        drop(self.sql_turn.lock().unwrap_or_else(PoisonError::into_inner));
+        true
     }
 
     fn close(&self) {
@@ -92,7 +162,7 @@ impl Database {
     }
 }
 
-fn open(directory: &Path) -> Result<Connection, Error> {
+fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
     std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
         directory: directory.to_owned(),
         source,
@@ -103,7 +173,9 @@ fn open(directory: &Path) -> Result<Connection, Error> {
         source,
     };
     let connection = connect(&file).map_err(failed)?;
-    connection.execute_batch(&limits(directory)).map_err(failed)?;
+    connection
+        .execute_batch(&limits(directory, max_bytes))
+        .map_err(failed)?;
     let found = version(&connection).map_err(failed)?;
     let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
         file: file.clone(),
@@ -114,18 +186,23 @@ fn open(directory: &Path) -> Result<Connection, Error> {
 }
 
 fn connect(file: &Path) -> duckdb::Result<Connection> {
-    let config = Config::default()
+    Connection::open_with_flags(file, config()?)
+}
+
+fn config() -> duckdb::Result<Config> {
+    Config::default()
         .max_memory(MEMORY)?
         .threads(1)?
-        .enable_autoload_extension(false)?;
-    Connection::open_with_flags(file, config)
+        .enable_autoload_extension(false)
 }
 
 /// What nobody can undo from SQL: no file but our own, and none but backups written. The order matters.
-fn limits(directory: &Path) -> String {
+fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
+    let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
+    let overflow = max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES));
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
     format!(
-        "SET checkpoint_threshold = '{CHECKPOINT}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{OVERFLOW}'; SET allowed_directories = ['{}/'];
+        "SET checkpoint_threshold = '{checkpoint}B'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path("analytics.tmp"),
         path("backup"),
@@ -161,6 +238,47 @@ impl Store for Writer {
     type Error = Error;
 
     fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Error> {
+        match self.write_once(entries, this_is) {
+            // All queries share the engine's memory; new requests come first.
+            Err(error) if self.database.preempt_sql() => {
+                tracing::warn!(%error, "a query was stopped: it took what the store of analytics needs");
+                self.names = Names::stored(&self.connection)?;
+                self.write_once(entries, Try::Again)
+            }
+            written => written,
+        }
+    }
+
+    fn tend(&mut self, now_unix_micros: i64) -> Result<(), Error> {
+        self.expire(now_unix_micros)
+    }
+
+    fn size(&self) -> Result<Size, Error> {
+        Ok(self.measure()?)
+    }
+
+    fn oldest(&self) -> Result<Option<i64>, Error> {
+        Ok(self.oldest_row()?)
+    }
+
+    fn shed(&mut self, bytes: u64) -> Result<(), Error> {
+        self.shed_oldest(bytes)
+    }
+
+    fn forget(&mut self, forget: &Forget) -> Result<u64, Error> {
+        self.forget_user(forget)
+    }
+
+    fn close(self) -> Result<(), Error> {
+        let folded = self.connection.execute_batch("CHECKPOINT");
+        drop(self.connection);
+        self.database.close();
+        Ok(folded?)
+    }
+}
+
+impl Writer {
+    fn write_once(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Error> {
         let stored = match this_is {
             Try::First => HashSet::new(),
             Try::Again => stored_ids(&self.connection, entries)?,
@@ -177,13 +295,6 @@ impl Store for Writer {
             append(&transaction, table, rows)?;
         }
         Ok(transaction.commit()?)
-    }
-
-    fn close(self) -> Result<(), Error> {
-        let folded = self.connection.execute_batch("CHECKPOINT");
-        drop(self.connection);
-        self.database.close();
-        Ok(folded?)
     }
 }
 

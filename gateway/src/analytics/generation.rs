@@ -57,12 +57,17 @@ pub struct Generation {
     pub route: Option<String>,
     pub requested_model: String,
     pub target: Option<String>,
+    /// `namespace/name` of the prompt that the request was rendered from.
+    pub prompt: Option<String>,
+    pub prompt_revision: Option<String>,
     /// Whose request it is; none for a keyless caller.
     pub key: Option<String>,
     pub outcome: String,
     pub status: u16,
     pub error: Option<String>,
     pub tokens_estimated: Option<bool>,
+    /// Part of the prompt's tokens: written to the provider's cache.
+    pub tokens_cache_write: Option<u64>,
     pub cost_micro_usd: Option<i128>,
     /// Revision of the Snapshot that the request ran on.
     pub snapshot: String,
@@ -92,6 +97,8 @@ pub struct Attempt {
     pub target: String,
     pub provider: String,
     pub model: String,
+    pub prompt: Option<String>,
+    pub prompt_revision: Option<String>,
     pub outcome: String,
     pub status: Option<u16>,
     pub error: Option<String>,
@@ -154,12 +161,7 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Generatio
     };
     let mut statement = connection.prepare(ATTEMPTS)?;
     let attempts = statement.query_map(params![timestamp(created), id], |row| Attempt::read(row, &book))?;
-    generation.attempts = attempts.collect::<duckdb::Result<_>>()?;
-    generation.upstream_id = generation
-        .attempts
-        .last()
-        .and_then(|attempt| attempt.upstream_id.clone());
-    generation.provider_responses = generation.attempts.iter().map(ProviderResponse::of).collect();
+    generation.tried(attempts.collect::<duckdb::Result<_>>()?);
     Ok(Some(generation))
 }
 
@@ -181,9 +183,19 @@ fn made_unix_micros(id: &str) -> Option<i64> {
 }
 
 impl Generation {
-    fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
+    /// Adds the attempts, and what they tell of the whole.
+    pub(super) fn tried(&mut self, attempts: Vec<Attempt>) {
+        self.upstream_id = attempts.last().and_then(|attempt| attempt.upstream_id.clone());
+        self.provider_responses = attempts.iter().map(ProviderResponse::of).collect();
+        self.attempts = attempts;
+    }
+
+    pub(super) fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
         let name = |column: &str| Ok::<_, duckdb::Error>(book.name(row.get(column)?));
-        let finish_reason = name("finish_reason_name")?;
+        let finish_reason = match name("finish_reason_name")? {
+            Some(reason) => Some(reason),
+            None => row.get("finish_reason_text")?,
+        };
         let outcome = name("outcome_name")?.unwrap_or_default();
         let requested_model = name("requested_model_name")?;
         let requested_model = requested_model.map_or_else(|| row.get("requested_model_text"), Ok)?;
@@ -219,11 +231,14 @@ impl Generation {
             route: name("route_name")?,
             requested_model,
             target: name("target_name")?,
+            prompt: name("prompt_name")?,
+            prompt_revision: name("revision_name")?,
             key: name("key_name")?,
             outcome,
             status: row.get("status")?,
             error: row.get("error")?,
             tokens_estimated: row.get("tokens_estimated")?,
+            tokens_cache_write: row.get("cache_write_tokens")?,
             cost_micro_usd: cost_pico_usd.map(|pico_usd| micro_usd(pico_usd.into())),
             snapshot: name("snapshot_name")?.unwrap_or_default(),
             overhead_micros: row.get("overhead_micros")?,
@@ -234,13 +249,15 @@ impl Generation {
 }
 
 impl Attempt {
-    fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
+    pub(super) fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
         let name = |column: &str| Ok::<_, duckdb::Error>(book.name(row.get(column)?));
         let cost_pico_usd: Option<i64> = row.get("cost_pico_usd")?;
         Ok(Self {
             target: name("target_name")?.unwrap_or_default(),
             provider: name("provider_name")?.unwrap_or_default(),
             model: name("model_name")?.unwrap_or_default(),
+            prompt: name("prompt_name")?,
+            prompt_revision: name("revision_name")?,
             outcome: name("outcome_name")?.unwrap_or_default(),
             status: row.get("status")?,
             error: row.get("error")?,

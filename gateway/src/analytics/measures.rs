@@ -1,5 +1,7 @@
 //! The figures of a group of requests: counted by `DuckDB` in whole numbers, divided and rounded here.
 
+use std::collections::BTreeMap;
+
 use duckdb::Row as SqlRow;
 use duckdb::types::Value;
 use serde::Serialize;
@@ -11,26 +13,66 @@ use crate::capture::record::Outcome;
 /// little room as another's, however many requests it has. Groups can later be added up across pods.
 const STEPS_PER_E: f64 = 100.0;
 
-/// SQL of what is summed over each group. Read by `Measures::read`, in this order.
+/// SQL of what is summed over each group of requests. Read by `Sums::read`, in this order.
 pub(super) fn selected(book: &Book) -> String {
-    let count_of = |outcome: Outcome| {
-        let ids = book.ids(|name| name == outcome.as_str());
-        format!("count(*) FILTER (WHERE outcome_name = {})", ids.first().unwrap_or(&-1))
-    };
+    let [ok, client_error, cancelled] = counted_outcomes(book);
     format!(
-        "count(*), {}, {}, {},
-         sum(latency_micros),
-         histogram(CAST(floor(ln(greatest(latency_micros, 1)) * 100) AS INTEGER)),
-         histogram(CAST(floor(ln(greatest(first_token_micros, 1)) * 100) AS INTEGER))
-             FILTER (WHERE first_token_micros IS NOT NULL),
-         coalesce(sum(prompt_tokens), 0),
-         coalesce(sum(completion_tokens), 0),
-         coalesce(sum(cost_pico_usd), 0),
-         count(cost_pico_usd)",
-        count_of(Outcome::Ok),
-        count_of(Outcome::ClientError),
-        count_of(Outcome::Cancelled),
+        "CAST(count(*) AS HUGEINT),
+         CAST(count(*) FILTER (WHERE outcome_name = {ok}) AS HUGEINT),
+         CAST(count(*) FILTER (WHERE outcome_name = {client_error}) AS HUGEINT),
+         CAST(count(*) FILTER (WHERE outcome_name = {cancelled}) AS HUGEINT),
+         CAST(sum(latency_micros) AS HUGEINT),
+         CAST(coalesce(sum(prompt_tokens), 0) AS HUGEINT),
+         CAST(coalesce(sum(completion_tokens), 0) AS HUGEINT),
+         CAST(coalesce(sum(cost_pico_usd), 0) AS HUGEINT),
+         CAST(count(cost_pico_usd) AS HUGEINT),
+         {LATENCY_STEPS}, {FIRST_TOKEN_STEPS}"
     )
+}
+
+/// The same of hours that were rolled up, without the two histograms.
+pub(super) fn selected_of_hours(book: &Book) -> String {
+    let [ok, client_error, cancelled] = counted_outcomes(book);
+    format!(
+        "CAST(sum(requests) AS HUGEINT),
+         CAST(coalesce(sum(requests) FILTER (WHERE outcome_name = {ok}), 0) AS HUGEINT),
+         CAST(coalesce(sum(requests) FILTER (WHERE outcome_name = {client_error}), 0) AS HUGEINT),
+         CAST(coalesce(sum(requests) FILTER (WHERE outcome_name = {cancelled}), 0) AS HUGEINT),
+         CAST(sum(latency_micros) AS HUGEINT),
+         CAST(sum(prompt_tokens) AS HUGEINT),
+         CAST(sum(completion_tokens) AS HUGEINT),
+         CAST(sum(cost_pico_usd) AS HUGEINT),
+         CAST(sum(priced) AS HUGEINT)"
+    )
+}
+
+/// Requests by step of the scale of percentiles.
+pub(super) const LATENCY_STEPS: &str = "histogram(CAST(floor(ln(greatest(latency_micros, 1)) * 100) AS INTEGER))";
+pub(super) const FIRST_TOKEN_STEPS: &str = "histogram(CAST(floor(ln(greatest(first_token_micros, 1)) * 100) AS INTEGER)) FILTER (WHERE first_token_micros IS NOT NULL)";
+
+/// Numbers of the outcomes that are counted by themselves.
+fn counted_outcomes(book: &Book) -> [i32; 3] {
+    [Outcome::Ok, Outcome::ClientError, Outcome::Cancelled].map(|outcome| {
+        let ids = book.ids(|name| name == outcome.as_str());
+        // No row has the number -1.
+        ids.first().copied().unwrap_or(-1)
+    })
+}
+
+/// What figures are made of. Sums of two groups can be added up.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    requests: i128,
+    success: i128,
+    client_error: i128,
+    cancelled: i128,
+    latency_micros: i128,
+    prompt_tokens: i128,
+    completion_tokens: i128,
+    cost_pico_usd: i128,
+    priced: i128,
+    pub latencies: Histogram,
+    pub first_tokens: Histogram,
 }
 
 /// Figures of some requests. Null is what cannot be said of none.
@@ -59,64 +101,106 @@ pub struct Measures {
     pub unpriced_count: u64,
 }
 
-impl Measures {
-    /// Reads the columns of `selected`, of which the first is number `first`.
-    pub(super) fn read(row: &SqlRow, first: usize) -> duckdb::Result<Self> {
-        let count = |column: usize| row.get::<_, u64>(first + column);
-        let (requests, success_count) = (count(0)?, count(1)?);
-        let (client_error_count, cancelled_count) = (count(2)?, count(3)?);
-        let error_count = requests - success_count - client_error_count - cancelled_count;
-        let latency_micros: Option<i128> = row.get(first + 4)?;
-        let latencies = Histogram::from(row.get::<_, Value>(first + 5)?);
-        let first_tokens = Histogram::from(row.get::<_, Value>(first + 6)?);
-        let tokens = |column: usize| row.get::<_, i128>(first + column).map(i128::unsigned_abs);
-        let (cost_pico_usd, priced): (i128, u64) = (row.get(first + 9)?, row.get(first + 10)?);
+impl Sums {
+    /// Reads the columns of `selected_of_hours`, of which the first is number `first`.
+    pub(super) fn read_hours(row: &SqlRow, first: usize) -> duckdb::Result<Self> {
         Ok(Self {
+            requests: row.get(first)?,
+            success: row.get(first + 1)?,
+            client_error: row.get(first + 2)?,
+            cancelled: row.get(first + 3)?,
+            latency_micros: row.get(first + 4)?,
+            prompt_tokens: row.get(first + 5)?,
+            completion_tokens: row.get(first + 6)?,
+            cost_pico_usd: row.get(first + 7)?,
+            priced: row.get(first + 8)?,
+            latencies: Histogram::default(),
+            first_tokens: Histogram::default(),
+        })
+    }
+
+    /// Reads the columns of `selected`.
+    pub(super) fn read(row: &SqlRow, first: usize) -> duckdb::Result<Self> {
+        Ok(Self {
+            latencies: Histogram::from(row.get::<_, Value>(first + 9)?),
+            first_tokens: Histogram::from(row.get::<_, Value>(first + 10)?),
+            ..Self::read_hours(row, first)?
+        })
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.success += other.success;
+        self.client_error += other.client_error;
+        self.cancelled += other.cancelled;
+        self.latency_micros += other.latency_micros;
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cost_pico_usd += other.cost_pico_usd;
+        self.priced += other.priced;
+        self.latencies.add(other.latencies);
+        self.first_tokens.add(other.first_tokens);
+    }
+}
+
+impl From<Sums> for Measures {
+    fn from(sums: Sums) -> Self {
+        let count = |sum: i128| u64::try_from(sum).unwrap_or(u64::MAX);
+        let (requests, success_count) = (count(sums.requests), count(sums.success));
+        let (client_error_count, cancelled_count) = (count(sums.client_error), count(sums.cancelled));
+        let error_count = requests - success_count - client_error_count - cancelled_count;
+        let priced = count(sums.priced);
+        Self {
             requests,
             success_count,
             client_error_count,
             cancelled_count,
             error_count,
-            success_rate: ratio(success_count.into(), success_count + error_count),
-            avg_latency_ms: ratio(latency_micros.unwrap_or_default(), requests).map(|micros| micros / 1e3),
-            p50_latency_ms: latencies.percentile_ms(50),
-            p95_latency_ms: latencies.percentile_ms(95),
-            p50_first_token_ms: first_tokens.percentile_ms(50),
-            prompt_tokens: tokens(7)?,
-            completion_tokens: tokens(8)?,
-            cost_micro_usd: micro_usd(cost_pico_usd),
-            avg_cost: ratio(cost_pico_usd, priced).map(|pico_usd| pico_usd / 1e12),
+            success_rate: ratio(sums.success, success_count + error_count),
+            avg_latency_ms: ratio(sums.latency_micros, requests).map(|micros| micros / 1e3),
+            p50_latency_ms: sums.latencies.percentile_ms(50),
+            p95_latency_ms: sums.latencies.percentile_ms(95),
+            p50_first_token_ms: sums.first_tokens.percentile_ms(50),
+            prompt_tokens: sums.prompt_tokens.unsigned_abs(),
+            completion_tokens: sums.completion_tokens.unsigned_abs(),
+            cost_micro_usd: micro_usd(sums.cost_pico_usd),
+            avg_cost: ratio(sums.cost_pico_usd, priced).map(|pico_usd| pico_usd / 1e12),
             unpriced_count: requests - priced,
-        })
+        }
     }
 }
 
-/// Requests by step of the logarithmic scale, in its order.
-struct Histogram(Vec<(i32, u64)>);
+/// Requests by step of the logarithmic scale.
+#[derive(Debug, Default)]
+pub(super) struct Histogram(BTreeMap<i32, u64>);
 
 impl From<Value> for Histogram {
     fn from(value: Value) -> Self {
         let Value::Map(steps) = value else {
-            return Self(Vec::new());
+            return Self::default();
         };
         let step = |(step, count): &(Value, Value)| match (step, count) {
             (&Value::Int(step), &Value::UBigInt(count)) => Some((step, count)),
             _ => None,
         };
-        let mut steps: Vec<(i32, u64)> = steps.iter().filter_map(step).collect();
-        steps.sort_unstable();
-        Self(steps)
+        Self(steps.iter().filter_map(step).collect())
     }
 }
 
 impl Histogram {
+    pub(super) fn add(&mut self, other: Self) {
+        for (step, count) in other.0 {
+            *self.0.entry(step).or_default() += count;
+        }
+    }
+
     /// The middle of the step that holds the value of nearest rank.
     fn percentile_ms(&self, percent: u64) -> Option<f64> {
-        let all: u64 = self.0.iter().map(|(_, count)| count).sum();
+        let all: u64 = self.0.values().sum();
         let rank = (all * percent).div_ceil(100);
         let mut below = 0;
         let (step, _) = self.0.iter().find(|(_, count)| {
-            below += count;
+            below += **count;
             below >= rank
         })?;
         let micros = ((f64::from(*step) + 0.5) / STEPS_PER_E).exp();
@@ -141,11 +225,11 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_the_nearest_rank() {
-        let histogram = Histogram(vec![(0, 1), (100, 1), (691, 18)]);
+        let histogram = Histogram([(0, 1), (100, 1), (691, 18)].into());
         assert_eq!(histogram.percentile_ms(50), Some(1.007));
         assert_eq!(histogram.percentile_ms(5), Some(0.001));
         assert_eq!(histogram.percentile_ms(10), Some(0.003));
-        assert_eq!(Histogram(Vec::new()).percentile_ms(50), None);
+        assert_eq!(Histogram::default().percentile_ms(50), None);
     }
 
     #[test]

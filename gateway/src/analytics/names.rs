@@ -8,6 +8,7 @@ use duckdb::Connection;
 #[derive(Default)]
 pub(super) struct Names {
     known: HashMap<Box<str>, i32>,
+    next: i32,
     fresh: Vec<(i32, Box<str>)>,
 }
 
@@ -19,9 +20,11 @@ impl Names {
     /// The names of an opened file.
     pub(super) fn stored(connection: &Connection) -> duckdb::Result<Self> {
         let Book(names) = Book::read(connection)?;
+        let next = names.keys().max().map_or(0, |last| last.saturating_add(1));
         let known = names.into_iter().map(|(id, name)| (name, id)).collect();
         Ok(Self {
             known,
+            next,
             fresh: Vec::new(),
         })
     }
@@ -30,10 +33,15 @@ impl Names {
         if let Some(id) = self.known.get(name) {
             return *id;
         }
-        let id = i32::try_from(self.known.len()).unwrap_or(i32::MAX);
+        let id = self.next;
+        self.next = id.saturating_add(1);
         self.known.insert(name.into(), id);
         self.fresh.push((id, name.into()));
         id
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
     }
 
     /// Names that were given a number since this was last asked; they are not stored yet.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::database::timestamp;
-use super::measures::{Measures, selected};
+use super::groups;
+use super::measures::Measures;
 use super::names::Book;
 
 /// Rows in one answer.
@@ -30,10 +31,12 @@ pub struct Query {
     pub namespace: Option<Box<str>>,
     /// Only requests of this key (`namespace/name`).
     pub key: Option<Box<str>>,
+    /// Only requests that were rendered from this prompt (`namespace/name`).
+    pub prompt: Option<Box<str>>,
 }
 
 /// What requests can be grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dimension {
     /// The provider's name of the model, at the last attempt.
@@ -45,6 +48,10 @@ pub enum Dimension {
     Target,
     Key,
     Outcome,
+    /// The prompt of the last attempt.
+    Prompt,
+    /// The revision of that prompt.
+    Revision,
 }
 
 /// How long a row's time is. Begins and ends in UTC.
@@ -67,7 +74,7 @@ pub struct UnknownName(pub String);
 /// The answer. The first five are the Go program's.
 #[derive(Clone, Debug, Serialize)]
 pub struct SystemAnalytics {
-    /// Prompts that the requests used. A request carries none as long as Routes have none.
+    /// Prompts that the requests were rendered from.
     pub total_prompts: u64,
     pub total_requests: u64,
     pub success_rate: Option<f64>,
@@ -99,13 +106,15 @@ pub struct Row {
 }
 
 impl Dimension {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Model,
         Self::Provider,
         Self::Route,
         Self::Target,
         Self::Key,
         Self::Outcome,
+        Self::Prompt,
+        Self::Revision,
     ];
 
     /// Its name in the API, and that of its column.
@@ -117,6 +126,8 @@ impl Dimension {
             Self::Target => "target",
             Self::Key => "key",
             Self::Outcome => "outcome",
+            Self::Prompt => "prompt",
+            Self::Revision => "revision",
         }
     }
 }
@@ -133,14 +144,15 @@ impl FromStr for Dimension {
 }
 
 impl Granularity {
-    /// SQL that gives the begin of a row's time.
-    fn bucket(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Minute => Some("epoch_us(date_trunc('minute', created))"),
-            Self::Hour => Some("epoch_us(date_trunc('hour', created))"),
-            Self::Day => Some("epoch_us(date_trunc('day', created))"),
-        }
+    /// SQL that gives the begin of a row's time, of a column with times.
+    pub(super) fn bucket(self, time: &str) -> String {
+        let unit = match self {
+            Self::None => return "CAST(NULL AS BIGINT)".to_owned(),
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        };
+        format!("epoch_us(date_trunc('{unit}', {time}))")
     }
 }
 
@@ -197,7 +209,7 @@ pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAna
     let all = rows(connection, &book, &undivided)?;
     let all = all.first().map(|row| &row.measures);
     Ok(SystemAnalytics {
-        total_prompts: 0,
+        total_prompts: prompts(connection, &only(&book, query), query)?,
         total_requests: all.map_or(0, |all| all.requests),
         success_rate: all.and_then(|all| all.success_rate),
         avg_latency_ms: all.and_then(|all| all.avg_latency_ms),
@@ -215,33 +227,19 @@ pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAna
 
 /// In the order of time, then of the keys, with null last.
 fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>, Error> {
-    let mut dimensions: Vec<Dimension> = Vec::new();
-    for &dimension in &query.group_by {
-        if !dimensions.contains(&dimension) {
-            dimensions.push(dimension);
-        }
-    }
-    let sql = sql(&dimensions, book, query);
-    let mut statement = connection.prepare(&sql)?;
-    let mut found = statement.query([timestamp(query.since_unix_micros), timestamp(query.until_unix_micros)])?;
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        if rows.len() == MAX_ROWS {
-            return Err(Error::TooManyRows { limit: MAX_ROWS });
-        }
-        let key = |(column, &dimension): (usize, &Dimension)| Ok((dimension, book.name(row.get(column)?)));
-        let keys = dimensions
-            .iter()
-            .enumerate()
-            .map(key)
-            .collect::<duckdb::Result<Vec<_>>>()?;
-        let bucket_unix_micros = row.get(dimensions.len())?;
-        rows.push(Row {
-            keys,
-            bucket_unix_micros,
-            measures: Measures::read(row, dimensions.len() + 1)?,
-        });
-    }
+    let groups = groups::read(connection, book, query)?;
+    let mut rows: Vec<Row> = groups
+        .into_iter()
+        .map(|(group, sums)| Row {
+            keys: group
+                .keys
+                .into_iter()
+                .map(|(dimension, id)| (dimension, book.name(id)))
+                .collect(),
+            bucket_unix_micros: group.bucket_unix_micros,
+            measures: sums.into(),
+        })
+        .collect();
     rows.sort_by(|left, right| {
         let order = |row: &Row| {
             row.keys
@@ -256,13 +254,8 @@ fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>,
     Ok(rows)
 }
 
-/// Takes the begin and the end of the time as parameters.
-fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
-    let mut columns: Vec<String> = dimensions
-        .iter()
-        .map(|dimension| format!("{}_name", dimension.name()))
-        .collect();
-    columns.push(query.granularity.bucket().unwrap_or("CAST(NULL AS BIGINT)").to_owned());
+/// SQL that leaves only what the query is about, to follow a condition.
+pub(super) fn only(book: &Book, query: &Query) -> String {
     let mut only = String::new();
     if let Some(namespace) = &query.namespace {
         let inside = |name: &str| {
@@ -278,16 +271,25 @@ fn sql(dimensions: &[Dimension], book: &Book, query: &Query) -> String {
         let ids = book.ids(|name| name == &**key);
         only = format!("{only} AND {}", one_of("key_name", &ids));
     }
-    format!(
-        "SELECT {}, {} FROM request_rows WHERE created >= ? AND created < ?{only} GROUP BY {} LIMIT {}",
-        columns.join(", "),
-        selected(book),
-        columns.join(", "),
-        MAX_ROWS + 1,
-    )
+    if let Some(prompt) = &query.prompt {
+        let ids = book.ids(|name| name == &**prompt);
+        only = format!("{only} AND {}", one_of("prompt_name", &ids));
+    }
+    only
 }
 
-fn one_of(column: &str, ids: &[i32]) -> String {
+/// How many prompts there were.
+fn prompts(connection: &Connection, only: &str, query: &Query) -> Result<u64, Error> {
+    let sql = format!(
+        "SELECT count(DISTINCT prompt_name) FROM (
+            SELECT prompt_name FROM request_rows WHERE created >= ? AND created < ?{only}
+            UNION ALL SELECT prompt_name FROM hourly_rows WHERE hour >= ? AND hour < ?{only})"
+    );
+    let (since, until) = (timestamp(query.since_unix_micros), timestamp(query.until_unix_micros));
+    Ok(connection.query_row(&sql, [&since, &until, &since, &until], |row| row.get(0))?)
+}
+
+pub(super) fn one_of(column: &str, ids: &[i32]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     // No row has the number -1.
     format!(

@@ -11,13 +11,14 @@ mod tables;
 use super::generation::Generation;
 use super::system::{Granularity, Query};
 use super::{Analytics, Database};
+use crate::capture::SharedLimits;
 use crate::capture::record::{Outcome, Record};
 use crate::capture::sample::{BEGIN_UNIX_MICROS, HOUR_MICROS, Traffic, store};
 
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 fn open(directory: &Path) -> Analytics {
-    let database = Arc::new(Database::new(directory));
+    let database = Arc::new(Database::new(directory, None, SharedLimits::default()));
     database.open().unwrap();
     Analytics::new(database)
 }
@@ -30,6 +31,7 @@ fn everything() -> Query {
         granularity: Granularity::None,
         namespace: None,
         key: None,
+        prompt: None,
     }
 }
 
@@ -81,6 +83,18 @@ fn assert_generation(found: &Generation, record: &Record) {
     assert_eq!(
         (found.streamed, found.cancelled),
         (record.streamed, record.outcome == Outcome::Cancelled)
+    );
+    assert_eq!(
+        (&found.prompt, &found.prompt_revision),
+        (
+            &owned(last.and_then(|attempt| attempt.prompt.as_deref())),
+            &owned(last.and_then(|attempt| attempt.revision.as_deref()))
+        )
+    );
+    assert_eq!(found.finish_reason, owned(record.finish_reason.as_deref()));
+    assert_eq!(
+        found.tokens_cache_write,
+        record.usage.map(|usage| usage.cache_write_tokens)
     );
     assert_eq!(found.latency, record.first_token_micros.map(ms));
     assert_eq!(found.generation_time, Some(ms(record.latency_micros)));

@@ -1,5 +1,6 @@
 //! The store of examples: an `SQLite` file with the content of the requests whose Route captures it, by route.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,24 +10,32 @@ use super::answer::Reading;
 use super::batch::Entry;
 use super::record::{Content, Outcome, Record};
 use super::schema::{Newer, newest, steps_from};
-use super::store::{Store, Try};
+use super::store::{Forget, SharedLimits, Size, Store, Try};
+
+mod retention;
 
 pub(super) const FILE: &str = "examples.sqlite";
 
 /// How long another program's lock is waited for before the batch is put off.
 const BUSY: Duration = Duration::from_millis(250);
 
-/// Large pages: an example takes a kilobyte or two, and a commit costs by the page.
+const PAGE_BYTES: u64 = 16_384;
+/// Pages in the log past which they are folded into the file.
+const LOG_PAGES: u64 = 512;
+
+/// Large pages: an example takes a kilobyte or two, and a commit costs by the page. Pages that become free can be given back.
 const SETTINGS: &str = "
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA secure_delete = FAST;
 PRAGMA page_size = 16384;
 PRAGMA journal_mode = WAL;
-PRAGMA wal_autocheckpoint = 512;
 PRAGMA synchronous = NORMAL;
 PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -8192;
 ";
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE examples (
     id TEXT NOT NULL PRIMARY KEY,
     route TEXT,
@@ -50,17 +59,29 @@ CREATE TABLE examples (
     completion_tokens INTEGER
 ) STRICT;
 CREATE INDEX examples_by_route ON examples (route, created_unix_micros);
-"];
+",
+    "
+-- namespace/name of the prompt, and the name of its revision.
+ALTER TABLE examples ADD COLUMN prompt TEXT;
+ALTER TABLE examples ADD COLUMN revision TEXT;
+",
+];
 
 const INSERT: &str = "
 INSERT INTO examples (id, route, created_unix_micros, key, external_user, target, provider, model, outcome, complete, request,
-    output, tool_calls, finish_reason, prompt_tokens, completion_tokens)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+    output, tool_calls, finish_reason, prompt_tokens, completion_tokens, prompt, revision)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
 ON CONFLICT (id) DO NOTHING";
 
 /// An open store of examples.
 pub(super) struct Examples {
     connection: Connection,
+    file: PathBuf,
+    limits: SharedLimits,
+    /// Examples by Route.
+    counts: HashMap<Option<Box<str>>, u64>,
+    /// When it was last looked for what is too old, in microseconds since 1970.
+    expired_unix_micros: Option<i64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +97,7 @@ pub(super) enum Error {
 }
 
 impl Examples {
-    pub(super) fn open(directory: &Path) -> Result<Self, Error> {
+    pub(super) fn open(directory: &Path, max_bytes: Option<u64>, limits: SharedLimits) -> Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
             directory: directory.to_owned(),
             source,
@@ -87,20 +108,29 @@ impl Examples {
             source,
         };
         let mut connection = Connection::open(&file).map_err(failed)?;
-        let found = prepare_connection(&connection).map_err(failed)?;
+        let found = prepare_connection(&connection, max_bytes).map_err(failed)?;
         let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
             file: file.clone(),
             source,
         })?;
         migrate(&mut connection, steps).map_err(failed)?;
-        Ok(Self { connection })
+        retention::make_shrinkable(&connection).map_err(failed)?;
+        Ok(Self {
+            counts: retention::counts(&connection).map_err(failed)?,
+            connection,
+            file,
+            limits,
+            expired_unix_micros: None,
+        })
     }
 }
 
 /// Returns the version of the tables.
-fn prepare_connection(connection: &Connection) -> rusqlite::Result<u32> {
+fn prepare_connection(connection: &Connection, max_bytes: Option<u64>) -> rusqlite::Result<u32> {
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
+    let log_pages = max_bytes.map_or(LOG_PAGES, |bytes| (bytes / 16 / PAGE_BYTES).clamp(16, LOG_PAGES));
+    connection.pragma_update(None, "wal_autocheckpoint", log_pages.cast_signed())?;
     let version = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
     if connection.query_row(version, [], |row| row.get::<_, u32>(0))? == 0 {
         return Ok(0);
@@ -140,10 +170,39 @@ impl Store for Examples {
         {
             let mut insert = transaction.prepare_cached(INSERT)?;
             for (record, content) in captured {
-                insert_example(&mut insert, record, content)?;
+                if insert_example(&mut insert, record, content)? > 0 {
+                    *self.counts.entry(record.route.as_deref().map(Into::into)).or_default() += 1;
+                }
             }
         }
+        retention::trim(
+            &transaction,
+            &mut self.counts,
+            &self.limits.load(),
+            retention::Tolerance::AnEighth,
+        )?;
         Ok(transaction.commit()?)
+    }
+
+    fn tend(&mut self, now_unix_micros: i64) -> Result<(), Error> {
+        Ok(self.tend_at(now_unix_micros)?)
+    }
+
+    fn size(&self) -> Result<Size, Error> {
+        Ok(self.measure()?)
+    }
+
+    fn oldest(&self) -> Result<Option<i64>, Error> {
+        let oldest = "SELECT created_unix_micros FROM examples ORDER BY rowid LIMIT 1";
+        Ok(self.connection.query_row(oldest, [], |row| row.get(0)).optional()?)
+    }
+
+    fn shed(&mut self, bytes: u64) -> Result<(), Error> {
+        Ok(self.shed_oldest(bytes)?)
+    }
+
+    fn forget(&mut self, forget: &Forget) -> Result<u64, Error> {
+        Ok(self.forget_user(forget)?)
     }
 
     fn close(self) -> Result<(), Error> {
@@ -172,5 +231,7 @@ fn insert_example(insert: &mut CachedStatement, record: &Record, content: &Conte
         record.finish_reason.as_deref(),
         record.usage.map(|usage| usage.prompt_tokens.cast_signed()),
         record.usage.map(|usage| usage.completion_tokens.cast_signed()),
+        answering.and_then(|attempt| attempt.prompt.as_deref()),
+        answering.and_then(|attempt| attempt.revision.as_deref()),
     ])
 }

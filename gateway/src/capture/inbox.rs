@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::Errand;
 use super::batch::{Batch, Entry, Room};
 
 pub(super) struct Inbox {
@@ -18,6 +19,7 @@ struct State {
     full: Vec<Batch>,
     open: Batch,
     waiting: Vec<oneshot::Sender<()>>,
+    errands: Vec<Errand>,
     /// The writer has taken batches and not come back for more.
     writing: bool,
     closing: bool,
@@ -31,6 +33,8 @@ pub(super) struct Turn {
     pub batches: Vec<Batch>,
     /// To be told once all batches so far were tried.
     pub waiting: Vec<oneshot::Sender<()>>,
+    /// To be done once all batches so far were tried.
+    pub errands: Vec<Errand>,
     /// Nothing comes after this turn.
     pub last: bool,
 }
@@ -41,6 +45,7 @@ impl Inbox {
             full: Vec::new(),
             open: Batch::new(&room, Vec::new()),
             waiting: Vec::new(),
+            errands: Vec::new(),
             writing: false,
             closing: false,
             closed: false,
@@ -85,12 +90,22 @@ impl Inbox {
         Some(receiver)
     }
 
-    /// Waits for a full batch, a barrier, the end, or `interval`.
+    /// Leaves an errand; dropped when nothing is taken any more.
+    pub(super) fn ask(&self, errand: Errand) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.errands.push(errand);
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits for a full batch, a barrier, an errand, the end, or `interval`.
     pub(super) fn next_turn(&self, interval: Duration) -> Turn {
         let deadline = Instant::now() + interval;
         let mut state = self.lock();
         state.writing = false;
-        while !state.closing && state.full.is_empty() && state.waiting.is_empty() {
+        while !state.closing && state.full.is_empty() && state.waiting.is_empty() && state.errands.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -114,6 +129,7 @@ impl Inbox {
         let mut state = self.lock();
         state.closed = true;
         state.waiting.clear();
+        state.errands.clear();
         state.full.clear();
         state.open = Batch::new(&self.room, Vec::new());
     }
@@ -137,6 +153,7 @@ impl Inbox {
         Turn {
             batches,
             waiting: std::mem::take(&mut state.waiting),
+            errands: std::mem::take(&mut state.errands),
             last,
         }
     }

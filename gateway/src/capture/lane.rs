@@ -86,6 +86,17 @@ impl<S: Store> Lane<S> {
         }
     }
 
+    /// Does something else with the store. None when the store is closed, or this failed, which closes it.
+    pub(super) fn with_store<T>(&mut self, action: impl FnOnce(&mut S) -> Result<T, S::Error>) -> Option<T> {
+        match action(self.store.as_mut()?) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                self.fail(&error);
+                None
+            }
+        }
+    }
+
     /// A last try at what is left, then the end.
     pub(super) fn close(mut self) {
         self.try_all();
@@ -193,6 +204,7 @@ mod tests {
 
     use super::super::batch::{Entry, Room};
     use super::super::sample::Traffic;
+    use super::super::store::{Forget, Size};
     use super::*;
 
     /// A store that works while it is told to, and remembers what it has.
@@ -214,6 +226,26 @@ mod tests {
             }
             self.stored.fetch_add(entries.len(), Ordering::Relaxed);
             Ok(())
+        }
+
+        fn tend(&mut self, _: i64) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn size(&self) -> Result<Size, Self::Error> {
+            Err(std::fmt::Error)
+        }
+
+        fn oldest(&self) -> Result<Option<i64>, Self::Error> {
+            Ok(None)
+        }
+
+        fn shed(&mut self, _: u64) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn forget(&mut self, _: &Forget) -> Result<u64, Self::Error> {
+            Ok(0)
         }
 
         fn close(self) -> Result<(), Self::Error> {

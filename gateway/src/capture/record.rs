@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::redact::Redactions;
+
 /// How a request, or one attempt at a target, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,6 +61,8 @@ pub struct Record {
     pub cost_pico_usd: Option<i64>,
     /// Present when the Route captures content.
     pub content: Option<Content>,
+    /// What is replaced in all of the above before it is stored.
+    pub redactions: Option<Arc<Redactions>>,
 }
 
 /// One try at one target.
@@ -70,9 +74,9 @@ pub struct Attempt {
     pub provider: Arc<str>,
     /// The provider's name of the model.
     pub model: Arc<str>,
-    /// `namespace/name` of the `PromptTemplate` whose messages were put in front, if any.
+    /// `namespace/name` of the prompt that the request was rendered from.
     pub prompt: Option<Arc<str>>,
-    /// Name of its revision.
+    /// Name of that prompt's revision.
     pub revision: Option<Arc<str>>,
     pub outcome: Outcome,
     /// The provider's HTTP status, if it sent one.
@@ -90,7 +94,7 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub prompt_tokens: u64,
-    /// Part of `prompt_tokens`.
+    /// Part of `prompt_tokens`: read from the provider's cache.
     pub cached_tokens: u64,
     /// Part of `prompt_tokens`, beside `cached_tokens`: what the provider wrote to its cache.
     pub cache_write_tokens: u64,
@@ -178,7 +182,37 @@ impl Outcome {
     }
 }
 
+/// Longest texts that are kept, in bytes; longer ones are cut.
+const MODEL_BYTES: usize = 256;
+const USER_BYTES: usize = 512;
+const ERROR_BYTES: usize = 2048;
+const WORD_BYTES: usize = 256;
+
+/// A user as it is kept.
+pub fn kept_user(user: &str) -> &str {
+    &user[..user.floor_char_boundary(USER_BYTES)]
+}
+
+fn cut(text: &mut Box<str>, longest: usize) {
+    if text.len() > longest {
+        *text = text[..text.floor_char_boundary(longest)].into();
+    }
+}
+
 impl Record {
+    /// Cuts what clients and providers may make as long as they like.
+    pub(super) fn bound(&mut self) {
+        let cut_if_any = |text: &mut Option<Box<str>>, longest| text.iter_mut().for_each(|text| cut(text, longest));
+        cut(&mut self.requested_model, MODEL_BYTES);
+        cut_if_any(&mut self.user, USER_BYTES);
+        cut_if_any(&mut self.error, ERROR_BYTES);
+        cut_if_any(&mut self.finish_reason, WORD_BYTES);
+        for attempt in &mut self.attempts {
+            cut_if_any(&mut attempt.error, ERROR_BYTES);
+            cut_if_any(&mut attempt.upstream_id, WORD_BYTES);
+        }
+    }
+
     /// Bytes that this record holds on to, for the bound of the queue.
     pub fn retained_bytes(&self) -> usize {
         let content = self.content.as_ref().map_or(0, |content| {

@@ -52,7 +52,8 @@ impl Traffic {
             outcome,
             status: self.pick(&[200, 400, 429, 499, 502]),
             error: self.maybe(|_| "the provider's answer broke off".into()),
-            finish_reason: self.maybe(|traffic| traffic.pick(&["stop", "length", "tool_calls"]).into()),
+            finish_reason: self
+                .maybe(|traffic| traffic.pick(&["stop", "length", "tool_calls", "a vendor's own"]).into()),
             latency_micros,
             first_token_micros: self.maybe(|traffic| traffic.random.random_range(0..=latency_micros)),
             overhead_micros: self.random.random_range(20..300),
@@ -60,6 +61,7 @@ impl Traffic {
             cost_pico_usd: self.maybe(|traffic| traffic.random.random_range(0..1 << 50)),
             attempts,
             content: self.maybe(Self::content),
+            redactions: None,
         }
     }
 
@@ -68,8 +70,8 @@ impl Traffic {
             target: Arc::from(self.pick(&["primary", "fallback"])),
             provider: Arc::from(self.pick(&["default/openai", "team/local"])),
             model: Arc::from(self.pick(&["sim-fast", "sim-slow", "a-model-with-a-rather-long-name"])),
-            prompt: None,
-            revision: None,
+            prompt: self.name(&["default/support", "team/greeting"]),
+            revision: self.name(&["support-0a1b2c3d4e", "support-5f60718293", "greeting-0a1b2c3d4e"]),
             outcome: self.pick(&Outcome::ALL),
             status: self.maybe(|traffic| traffic.pick(&[200, 429, 500])),
             error: self.maybe(|_| "reset".into()),
@@ -150,6 +152,7 @@ impl Traffic {
 pub(crate) fn settings(directory: &Path) -> Settings {
     Settings {
         interval: Duration::from_hours(1),
+        tend_interval: Duration::ZERO,
         retry_pause: Duration::ZERO,
         ..Settings::new(directory.to_owned(), || BEGIN_UNIX_MICROS)
     }

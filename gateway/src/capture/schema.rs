@@ -6,7 +6,7 @@
 #[error(
     "the file has tables of version {found}, this program knows versions up to {known}: start a newer program, or move the file away"
 )]
-pub(crate) struct Newer {
+pub struct Newer {
     found: u32,
     known: u32,
 }

@@ -1,8 +1,12 @@
 //! What the writer asks of a store, and what it tells of one.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use serde::Serialize;
 
 use super::batch::Entry;
+use super::policy::LimitsByRoute;
 
 /// Whether an earlier try at the same entries failed. A try that reported a failure may yet have stored them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +15,47 @@ pub(crate) enum Try {
     Again,
 }
 
+/// The limits of all Routes, which change with the configuration.
+pub(crate) type SharedLimits = Arc<ArcSwap<LimitsByRoute>>;
+
+/// What a store takes on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Of its files.
+    pub disk_bytes: u64,
+    /// Part of it that holds nothing and will be written first.
+    pub reusable_bytes: u64,
+}
+
+/// Whose requests are deleted.
+#[derive(Clone, Debug)]
+pub struct Forget {
+    /// `user`, as the client sent it.
+    pub user: Box<str>,
+    /// Only requests to Routes of this namespace, and those of its keys.
+    pub namespace: Option<Box<str>>,
+}
+
 /// A file that takes batches. Each batch is one transaction: all of it is stored, or nothing.
 pub(crate) trait Store: Send + Sized {
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// After an error the store is dropped and opened anew.
     fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Self::Error>;
+
+    /// Deletes a part of what has grown too old or too much. Called about once a second, between batches.
+    fn tend(&mut self, now_unix_micros: i64) -> Result<(), Self::Error>;
+
+    fn size(&self) -> Result<Size, Self::Error>;
+
+    /// When the oldest of what can be shed was captured; none when there is nothing.
+    fn oldest(&self) -> Result<Option<i64>, Self::Error>;
+
+    /// Deletes the oldest rows, about as many as take `bytes`, and gives back what room it can.
+    fn shed(&mut self, bytes: u64) -> Result<(), Self::Error>;
+
+    /// Deletes what was captured of somebody; returns how many requests that were.
+    fn forget(&mut self, forget: &Forget) -> Result<u64, Self::Error>;
 
     /// Leaves the file complete in itself.
     fn close(self) -> Result<(), Self::Error>;

@@ -23,7 +23,6 @@ mod next;
 mod place;
 mod screen;
 mod steps;
-mod table;
 mod tour;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -161,6 +160,7 @@ impl Running {
             listen: listen.unwrap_or_else(|| free(LISTEN)),
             admin: admin.unwrap_or_else(|| free(ADMIN)),
             data: place.data.clone(),
+            data_max_bytes: None,
             simulator: Some(format!("http://{}", simulator.address)),
             threads: None,
             grace: GRACE,

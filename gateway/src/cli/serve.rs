@@ -70,6 +70,9 @@ pub struct Arguments {
     /// Directory of the stores: examples (SQLite), analytics (DuckDB), revisions of prompts (JSON)
     #[arg(long, value_name = "DIR", default_value = "route-switch-data", value_hint = clap::ValueHint::DirPath)]
     data: PathBuf,
+    /// What the files of both stores may take together, for instance 10GB; the oldest goes first [default: all there is]
+    #[arg(long, value_name = "BYTES", value_parser = data_bytes)]
+    data_max_bytes: Option<u64>,
     /// Root URL of the simulator that Providers of vendor Simulated use
     #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
     simulator: Option<String>,
@@ -119,6 +122,7 @@ pub(super) struct Gateway {
     pub(super) listen: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) data: PathBuf,
+    pub(super) data_max_bytes: Option<u64>,
     pub(super) simulator: Option<String>,
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) grace: Duration,
@@ -148,6 +152,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         listen,
         admin,
         data,
+        data_max_bytes,
         simulator,
         threads,
         grace,
@@ -164,6 +169,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         listen,
         admin,
         data,
+        data_max_bytes,
         simulator,
         threads,
         grace,
@@ -188,6 +194,7 @@ pub(super) async fn serve(
         listen,
         admin,
         data,
+        data_max_bytes,
         simulator,
         threads,
         grace,
@@ -203,7 +210,7 @@ pub(super) async fn serve(
     let listen = first.local_addr().unwrap_or(listen);
     let revisions = Revisions::open(data.join("revisions"), Timestamp::now);
     let reload = Reload::first(settings, revisions, loader.read());
-    let app = Arc::new(build(&reload, data, listen, spans, lost_lines)?);
+    let app = Arc::new(build(&reload, data, data_max_bytes, listen, spans, lost_lines)?);
     app.metrics.config_loaded_unix_seconds.set(app.started.as_second());
     reload.report(&app);
     let _watch = watching::watch(loader, reload::applier(Arc::clone(&app), reload))?;
@@ -252,11 +259,15 @@ pub(super) async fn serve(
 fn build(
     reload: &Reload,
     data: PathBuf,
+    data_max_bytes: Option<u64>,
     listen: SocketAddr,
     spans: Option<Arc<SpanCounts>>,
     lost_lines: LostLines,
 ) -> Result<App, Error> {
-    let settings = capture::Settings::new(data.clone(), || Timestamp::now().as_microsecond());
+    let settings = capture::Settings {
+        max_bytes: data_max_bytes,
+        ..capture::Settings::new(data.clone(), || Timestamp::now().as_microsecond())
+    };
     let queue = Queue::open(settings).map_err(|source| Error::Stores {
         directory: data.clone(),
         source,
@@ -351,6 +362,34 @@ pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
     } else {
         Err("the admin port is for this machine only: its address must be a loopback address, for instance 127.0.0.1:9090".to_owned())
     }
+}
+
+/// Reads `500MB`, `10GiB` or a number of bytes.
+fn data_bytes(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 64 << 20;
+    const UNITS: [(&str, u64); 9] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+    ];
+    let unit = UNITS.into_iter().find(|(unit, _)| text.ends_with(unit));
+    let number = text.trim_end_matches(unit.map_or("", |(unit, _)| unit)).trim();
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write a number of bytes, for instance 10GB or 500MiB".to_owned())?;
+    let bytes = number
+        .checked_mul(unit.map_or(1, |(_, bytes)| bytes))
+        .ok_or("that is too much")?;
+    if bytes < LEAST {
+        return Err("the stores need at least 64MiB".to_owned());
+    }
+    Ok(bytes)
 }
 
 /// The credentials of vendors in the environment, for Providers without `auth`.

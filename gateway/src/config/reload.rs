@@ -56,8 +56,9 @@ impl Reload {
         Arc::clone(&self.config)
     }
 
-    /// Logs what is wrong, and shows it in `/status`.
+    /// Tells the stores what is kept, logs what is wrong, and shows it in `/status`.
     pub fn report(&self, app: &App) {
+        app.queue.limit(self.config.capture_limits());
         let before: BTreeSet<String> = app.faults.load().iter().map(line).collect();
         for fault in self.faults.iter().filter(|fault| !before.contains(&line(fault))) {
             tracing::warn!("{}", line(fault));

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::{
     prompts::{library::Library, parameters::Defaults, prompt::Prompt},
+    capture::policy::{LimitsByRoute, Policy},
     providers::{
         dialect::{anthropic, openai::json_string},
         price::Price,
@@ -71,7 +72,7 @@ pub struct Route {
     pub targets: Vec<Target>,
     pub sequence: Sequence,
     pub commit_after: Duration,
-    pub capture_content: bool,
+    pub capture: Policy,
     pub metrics: RouteMetrics,
     /// Tokens of the models behind it, the smallest of each: what a client may count on.
     pub context_tokens: Option<u64>,
@@ -207,6 +208,14 @@ impl Config {
         routes.filter(|route| caller.may_use(route))
     }
 
+    /// How much of each Route's requests is kept.
+    pub fn capture_limits(&self) -> LimitsByRoute {
+        let routes = self.all_routes().into_iter();
+        routes
+            .map(|route| (Arc::clone(&route.name), route.capture.limits))
+            .collect()
+    }
+
     /// All Routes, once each.
     pub fn all_routes(&self) -> Vec<&Arc<Route>> {
         let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(BTreeMap::values).collect();
@@ -314,7 +323,7 @@ impl Route {
                 .map_or_else(Box::default, |name| name.as_str().into()),
             allowed_namespaces: entry.allowed_namespaces.clone(),
             commit_after: entry.timeouts.commit_after,
-            capture_content: entry.capture_content,
+            capture: Policy::of(&entry.capture),
             object: object.clone(),
             targets,
             name,

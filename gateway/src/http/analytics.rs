@@ -50,6 +50,10 @@ pub(super) async fn ask<T: Send + 'static>(
     match answer {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error @ analytics::Error::TooManyRows { .. })) => Err(ApiError::invalid("group_by", error.to_string())),
+        Ok(Err(error @ (analytics::Error::Refused(_) | analytics::Error::Stopped(_)))) => {
+            Err(ApiError::invalid("sql", format!("The query did not run: {error}.")))
+        }
+        Ok(Err(error @ analytics::Error::Occupied)) => Err(ApiError::occupied(format!("Try again: {error}."))),
         Ok(Err(error)) => {
             tracing::warn!(%error, "failed to answer from the store of analytics");
             Err(ApiError::internal(
@@ -97,11 +101,12 @@ fn read(query: Option<&str>, now: Timestamp) -> Result<Query, ApiError> {
         granularity,
         namespace: None,
         key: None,
+        prompt: None,
     })
 }
 
 /// A time: RFC 3339, or a duration back from now.
-fn time(name: &str, text: &str, now: Timestamp) -> Result<i64, ApiError> {
+pub(super) fn time(name: &str, text: &str, now: Timestamp) -> Result<i64, ApiError> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.as_microsecond());
     }
@@ -157,7 +162,7 @@ mod tests {
         assert_eq!(query.granularity, Granularity::Hour);
         for text in [
             "since=yesterday",
-            "group_by=prompt",
+            "group_by=colour",
             "granularity=week",
             "scope=fleet",
             "sinc=1h",

@@ -123,6 +123,15 @@ impl ApiError {
         )
     }
 
+    /// Something of which there is only one is in use.
+    pub fn occupied(what: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "occupied", "rate_limit_error", what);
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..error
+        }
+    }
+
     /// Something of ours does not work; `what` says what, without secrets.
     pub fn internal(what: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "server_error", what)

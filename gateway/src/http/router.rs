@@ -14,7 +14,7 @@ use http::Request;
 use super::{
     analytics, chat, count_tokens,
     error::{ApiError, Contract},
-    generation, health, models, prompts, status,
+    generation, generations, health, models, prompts, sql, status,
 };
 use crate::{app::App, providers::client::Clients, routing::exchange::Ledger};
 
@@ -95,6 +95,17 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
         .route(
             &path("/generation"),
             get(move |State(worker): Worked, request: Request<Body>| generation::generation(worker, contract, request)),
+        )
+        .route(
+            &path("/generations"),
+            get(move |State(worker): Worked, request: Request<Body>| generations::list(worker, contract, request))
+                .delete(move |State(worker): Worked, request: Request<Body>| {
+                    generations::delete(worker, contract, request)
+                }),
+        )
+        .route(
+            &path("/system/sql"),
+            post(move |State(worker): Worked, request: Request<Body>| sql::sql(worker, contract, request)),
         )
         .route(
             &path("/system/analytics"),

@@ -39,6 +39,8 @@ pub struct Ledger {
 pub struct Exchange {
     ledger: Arc<Ledger>,
     record: Option<Box<Record>>,
+    /// The Route wants a record at all.
+    is_recorded: bool,
     trace: Option<Box<Trace>>,
     route: Option<RouteMetrics>,
     begun: Instant,
@@ -109,11 +111,13 @@ impl Exchange {
             usage: None,
             cost_pico_usd: None,
             content: None,
+            redactions: None,
         };
         ledger.metrics.in_flight.inc();
         Self {
             ledger,
             record: Some(Box::new(record)),
+            is_recorded: true,
             trace,
             route: None,
             begun,
@@ -134,9 +138,11 @@ impl Exchange {
     /// The Route was found; `request` is kept if it captures content.
     pub fn routed(&mut self, route: &Route, request: &Bytes) {
         self.route = Some(route.metrics.clone());
+        self.is_recorded = route.capture.metadata;
         let record = self.record();
         record.route = Some(Arc::clone(&route.name));
-        if route.capture_content {
+        record.redactions.clone_from(&route.capture.redactions);
+        if route.capture.keeps_content(&record.id) {
             record.content = Some(Content {
                 request: request.clone(),
                 answer: Answer::None,
@@ -330,7 +336,9 @@ impl Exchange {
         access::request(&record);
         self.ledger.metrics.in_flight.dec();
         self.ledger.metrics.observe(self.route.as_ref(), &record);
-        self.ledger.queue.record(*record);
+        if self.is_recorded {
+            self.ledger.queue.record(*record);
+        }
     }
 
     fn record(&mut self) -> &mut Record {

@@ -1,7 +1,10 @@
 //! Routes: acceptance, targets, names.
 
 use super::*;
-use crate::{route::Strategy, snapshot::RouteTimeouts};
+use crate::{
+    route::Strategy,
+    snapshot::{CaptureEntry, RedactionRule, RouteTimeouts},
+};
 
 #[test]
 fn what_a_route_says_reaches_the_snapshot() {
@@ -16,7 +19,7 @@ fn what_a_route_says_reaches_the_snapshot() {
     let compiled = compiled(&[route("r", spec), simulated("p")]);
     let entry = &compiled.snapshot.routes[&name("r")];
     assert_eq!(entry.names, ["fast", "quick"]);
-    assert_eq!((entry.strategy, entry.capture_content), (Strategy::RoundRobin, true));
+    assert_eq!((entry.strategy, entry.capture.content), (Strategy::RoundRobin, true));
     let seconds = |wait: Option<std::time::Duration>| wait.map(|wait| wait.as_secs());
     assert_eq!(
         (seconds(entry.timeouts.idle), seconds(entry.timeouts.total)),
@@ -41,10 +44,54 @@ fn defaults_are_the_documented_ones() {
     let compiled = compiled(&[to("r", "x", "p"), simulated("p")]);
     let entry = &compiled.snapshot.routes[&name("r")];
     assert_eq!(
-        (entry.strategy, entry.timeouts, entry.capture_content),
-        (Strategy::Weighted, RouteTimeouts::default(), false)
+        (entry.strategy, entry.timeouts, entry.capture.clone()),
+        (Strategy::Weighted, RouteTimeouts::default(), CaptureEntry::default())
     );
     assert_eq!(entry.targets[0].weight, 1);
+}
+
+#[test]
+fn what_is_kept_reaches_the_snapshot_and_what_cannot_be_meant_is_refused() {
+    let mut document = to("r", "x", "p");
+    document["spec"]["capture"] = json!({
+        "metadata": true, "content": true, "samplePercent": 5, "maxExamples": 7, "maxAge": "2h",
+        "redact": [{"regex": "[0-9]{16}"}, {"jsonPath": "$.messages[*].content", "replacement": "-"}],
+    });
+    let good = compiled(&[document.clone(), simulated("p")]);
+    let entry = &good.snapshot.routes[&name("r")].capture;
+    assert_eq!(
+        (
+            entry.content,
+            entry.sample_percent,
+            entry.max_examples,
+            entry.max_age.as_secs()
+        ),
+        (true, 5, 7, 7200)
+    );
+    let rules: Vec<_> = entry
+        .redact
+        .iter()
+        .map(|it| (it.rule.clone(), it.replacement.as_str()))
+        .collect();
+    let path = RedactionRule::JsonPath("$.messages[*].content".to_owned());
+    assert_eq!(
+        rules,
+        [
+            (RedactionRule::Regex("[0-9]{16}".to_owned()), "[redacted]"),
+            (path, "-")
+        ]
+    );
+
+    document["spec"]["capture"] = json!({
+        "maxAge": "9999d",
+        "redact": [{"regex": "(unclosed"}, {"jsonPath": "messages"}, {"regex": "(a{1000}){1000}"}],
+    });
+    let bad = compiled(&[document, simulated("p")]);
+    let fields = ["maxAge", "redact[0].regex", "redact[1].jsonPath", "redact[2].regex"];
+    assert_eq!(
+        found(&bad),
+        fields.map(|field| format!("Route default/r Accepted Invalid spec.capture.{field}"))
+    );
 }
 
 #[test]

@@ -19,6 +19,8 @@ fn value(dimension: Dimension, record: &Record) -> Option<String> {
         Dimension::Route => record.route.as_deref().map(str::to_owned),
         Dimension::Key => record.key.as_deref().map(str::to_owned),
         Dimension::Outcome => Some(record.outcome.as_str().to_owned()),
+        Dimension::Prompt => last.and_then(|attempt| attempt.prompt.as_deref().map(str::to_owned)),
+        Dimension::Revision => last.and_then(|attempt| attempt.revision.as_deref().map(str::to_owned)),
     }
 }
 
@@ -196,6 +198,17 @@ fn a_filter_leaves_only_what_its_caller_may_see_and_the_range_excludes_its_end()
             ..query.clone()
         },
         &|record| record.key.as_deref() == Some(key),
+    );
+    let of_prompt = |record: &Record| {
+        let last = record.attempts.last();
+        last.is_some_and(|attempt| attempt.prompt.as_deref() == Some("team/greeting"))
+    };
+    check(
+        Query {
+            prompt: Some("team/greeting".into()),
+            ..query.clone()
+        },
+        &of_prompt,
     );
     let (since, until) = (BEGIN_UNIX_MICROS + HOUR_MICROS, BEGIN_UNIX_MICROS + 30 * HOUR_MICROS);
     check(

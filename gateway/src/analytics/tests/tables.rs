@@ -7,9 +7,10 @@ use duckdb::types::{TimeUnit, Value};
 use tempfile::tempdir;
 
 use crate::analytics::Database;
+use crate::analytics::tables::STEPS;
 use crate::capture::record::{Attempt, Record, Usage};
 use crate::capture::sample::{Traffic, store};
-use crate::capture::{Entry, Store, Try};
+use crate::capture::{Entry, SharedLimits, Store, Try};
 
 fn rows(directory: &Path, sql: &str) -> Vec<Vec<Value>> {
     let connection = duckdb::Connection::open(directory.join("analytics.duckdb")).unwrap();
@@ -38,10 +39,11 @@ fn small(number: Option<u16>) -> Value {
     number.map_or(Value::Null, |number| Value::Int(number.into()))
 }
 
-fn usage(usage: Option<Usage>) -> [Value; 5] {
+fn usage(usage: Option<Usage>) -> [Value; 6] {
     [
         big(usage.map(|usage| usage.prompt_tokens)),
         big(usage.map(|usage| usage.cached_tokens)),
+        big(usage.map(|usage| usage.cache_write_tokens)),
         big(usage.map(|usage| usage.completion_tokens)),
         big(usage.map(|usage| usage.reasoning_tokens)),
         usage.map_or(Value::Null, |usage| Value::Boolean(usage.estimated)),
@@ -70,6 +72,8 @@ fn request_row(record: &Record) -> Vec<Value> {
         text(last.map(|attempt| &*attempt.target)),
         text(last.map(|attempt| &*attempt.provider)),
         text(last.map(|attempt| &*attempt.model)),
+        text(last.and_then(|attempt| attempt.prompt.as_deref())),
+        text(last.and_then(|attempt| attempt.revision.as_deref())),
     ];
     row.extend(usage(record.usage));
     row.push(record.cost_pico_usd.map_or(Value::Null, Value::BigInt));
@@ -86,6 +90,8 @@ fn attempt_row(record: &Record, position: usize, attempt: &Attempt) -> Vec<Value
         text(Some(&attempt.target)),
         text(Some(&attempt.provider)),
         text(Some(&attempt.model)),
+        text(attempt.prompt.as_deref()),
+        text(attempt.revision.as_deref()),
         text(Some(attempt.outcome.as_str())),
         small(attempt.status),
         text(attempt.error.as_deref()),
@@ -122,7 +128,9 @@ fn every_field_of_a_record_comes_back_from_the_tables() {
 #[test]
 fn entries_that_an_earlier_try_stored_are_not_stored_again() {
     let directory = tempdir().unwrap();
-    let mut writer = Arc::new(Database::new(directory.path())).open().unwrap();
+    let mut writer = Arc::new(Database::new(directory.path(), None, SharedLimits::default()))
+        .open()
+        .unwrap();
     let records = Traffic::new(11).records(60);
     let entries: Vec<Entry> = records
         .into_iter()
@@ -142,7 +150,7 @@ fn entries_that_an_earlier_try_stored_are_not_stored_again() {
 fn a_query_cannot_write_reach_other_files_or_change_settings() {
     let directory = tempdir().unwrap();
     store(directory.path(), &[]);
-    let database = Arc::new(Database::new(directory.path()));
+    let database = Arc::new(Database::new(directory.path(), None, SharedLimits::default()));
     let _writer = database.open().unwrap();
     for sql in [
         "DELETE FROM requests",
@@ -158,4 +166,24 @@ fn a_query_cannot_write_reach_other_files_or_change_settings() {
             "{sql}"
         );
     }
+}
+
+/// Regression to keep: an older file is brought up to date, and its rows stay.
+#[test]
+fn rows_of_an_older_file_are_there_after_its_tables_were_brought_up_to_date() {
+    let directory = tempdir().unwrap();
+    let older = duckdb::Connection::open(directory.path().join("analytics.duckdb")).unwrap();
+    let version_1 = "CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (1);
+        INSERT INTO names VALUES (0, 'a'), (1, 'ok');
+        INSERT INTO request_rows (id, created, streamed, outcome_name, status, latency_micros, overhead_micros, attempt_count, route_name)
+        VALUES ('before', '2026-03-01', false, 1, 200, 5, 5, 0, 0);";
+    older.execute_batch(STEPS[0]).unwrap();
+    older.execute_batch(version_1).unwrap();
+    drop(older);
+    store(directory.path(), &Traffic::new(19).records(50));
+    let found = rows(
+        directory.path(),
+        "SELECT count(*), count(*) FILTER (WHERE id = 'before' AND outcome = 'ok' AND route = 'a') FROM requests",
+    );
+    assert_eq!(found, [[Value::BigInt(51), Value::BigInt(1)]]);
 }

@@ -8,9 +8,9 @@ use crate::cli::demo::{
     client::{ADMIN_KEY, APP_KEY, Client, Unexpected},
     figures::{short, usd},
     place::Place,
-    table::table,
     tour::Told,
 };
+use crate::cli::table::table;
 
 const HEAD: [&str; 8] = [
     "",
@@ -90,7 +90,7 @@ pub(in crate::cli::demo) async fn analytics(client: &Client, since: &str) -> Tol
         let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, dimension)).collect();
         let mut head = HEAD;
         head[0] = dimension;
-        lines.extend(table(&head, &cells));
+        lines.extend(table(1, &head, &cells));
         lines.push(String::new());
     }
     let all = client

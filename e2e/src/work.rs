@@ -1,13 +1,14 @@
-//! Ten thousand requests of all kinds, each decided by its number, and what their client saw.
+//! Requests of all kinds, each decided by its number, and what their client saw.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, ensure};
-use e2e::client::Answer;
-use e2e::manifest::{provider, route, target};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
+
+use crate::client::Answer;
+use crate::manifest::{provider, route, target};
 
 const SEED: u64 = 9;
 /// What texts are made of: also what JSON escapes and what takes several bytes.
@@ -17,14 +18,14 @@ const SYLLABLES: [&str; 12] = [
 
 /// Hands out the requests.
 #[derive(Debug)]
-pub(super) struct Work {
+pub struct Work {
     next: AtomicUsize,
     count: usize,
 }
 
 /// One request to send.
 #[derive(Debug)]
-pub(super) struct Job {
+pub struct Job {
     pub body: String,
     kind: Kind,
     text: String,
@@ -43,7 +44,7 @@ enum Kind {
 
 /// A request of which the client has the head of the answer, and what it saw of the rest.
 #[derive(Clone, Debug)]
-pub(super) struct Begun {
+pub struct Begun {
     pub id: String,
     pub body: String,
     pub outcome: &'static str,
@@ -54,7 +55,7 @@ pub(super) struct Begun {
 }
 
 /// Routes that all capture content.
-pub(super) fn objects() -> Vec<Value> {
+pub fn objects() -> Vec<Value> {
     let routes = [
         ("plain", "sim-chunks-5"),
         ("tools", "sim-tools-2"),
@@ -72,24 +73,24 @@ pub(super) fn objects() -> Vec<Value> {
     [vec![provider("sim", json!({ "vendor": "Simulated" }))], routes.to_vec()].concat()
 }
 
-pub(super) fn slow_body(number: usize) -> String {
+pub fn slow_body(number: usize) -> String {
     json!({ "model": "slow", "stream": true, "messages": [{ "role": "user", "content": format!("slow {number}") }] })
         .to_string()
 }
 
 impl Work {
-    pub(super) fn new(count: usize) -> Self {
+    pub fn new(count: usize) -> Self {
         Self {
             next: AtomicUsize::new(0),
             count,
         }
     }
 
-    pub(super) fn taken(&self) -> usize {
+    pub fn taken(&self) -> usize {
         self.next.load(Ordering::Relaxed)
     }
 
-    pub(super) fn take(&self) -> Option<Job> {
+    pub fn take(&self) -> Option<Job> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         (number < self.count).then(|| Job::new(number))
     }
@@ -121,7 +122,7 @@ impl Job {
     }
 
     /// What the client saw, which must be the answer to this very request.
-    pub(super) fn check(&self, answer: &Answer) -> anyhow::Result<Begun> {
+    pub fn check(&self, answer: &Answer) -> anyhow::Result<Begun> {
         let (status, outcome) = match self.kind {
             Kind::Whole | Kind::Stream | Kind::Tools => (200, "ok"),
             Kind::Cut => (200, "cut"),
