@@ -26,6 +26,9 @@ unit_rust() {
 gateway_rust_obstacle() { :; }
 gateway_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test gateway; }
 
+dialects_rust_obstacle() { :; }
+dialects_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test dialects; }
+
 stores_rust_obstacle() { :; }
 stores_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test stores -- --skip mounted::; }
 

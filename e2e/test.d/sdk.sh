@@ -183,7 +183,7 @@ routes() {
     esac
     route "$model" "$behind" "$provider"
   done
-  target=plain route sim-down any down
+  route sim-down any down
 }
 
 write_manifests() { # folder, address of what serve stands before
@@ -248,20 +248,20 @@ copy_node_sources() {
 
 # Each target is tested, whatever became of the one before.
 run_on_targets() { # suite, python or node, targets with their SDKs
-  local suite=$1 language=$2 line target sdks port status=0
+  local suite=$1 language=$2 line words target port status=0
   shift 2
   work=$(mktemp -d) started=()
   trap 'stop_all; rm -rf "$work"' EXIT
   copy_node_sources
   unset ANTHROPIC_AUTH_TOKEN ANTHROPIC_CUSTOM_HEADERS
   for line in "$@"; do
-    read -r target sdks <<<"$line"
-    read -ra sdks <<<"$sdks"
-    echo "== $language on $target: ${sdks[*]}"
+    read -ra words <<<"$line"
+    target=${words[0]}
+    echo "== $language on $line"
     if start_target; then
       OPENAI_BASE_URL=http://127.0.0.1:$port/v1 OPENAI_API_KEY=$SDK_KEY \
         ANTHROPIC_BASE_URL=http://127.0.0.1:$port ANTHROPIC_API_KEY=$SDK_KEY \
-        ROUTE_SWITCH_TARGET=$target "run_$language" "${sdks[@]}" || status=1
+        ROUTE_SWITCH_TARGET=$target "run_$language" "${words[@]:1}" || status=1
     else
       echo "check: $language on $target starts: failed"
     fi
