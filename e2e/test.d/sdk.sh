@@ -150,8 +150,8 @@ await() { # name, port, path, what the status line must hold
   done
 }
 
-# A Route to the provider of this target; a first target that fails before it where the target's name says so. The circuit
-# breaker is off: it would spare later requests the failure.
+# A Route to the provider of this target; a first target that fails before it where the target's name says so. It is tried
+# once each time: the circuit breaker, which would spare later requests the failure, is off.
 route() { # its model, the model and the provider behind it
   cat <<ROUTE
 ---
@@ -161,6 +161,8 @@ metadata:
   name: $1
 spec:
   model: $1
+  retry: {attempts: 0}
+  circuitBreaker: {consecutiveFailures: 0, failurePercent: 0}
   targets:
 ROUTE
   case $target in

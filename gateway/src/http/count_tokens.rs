@@ -49,7 +49,9 @@ async fn answer(worker: &Worker, request: Request<Body>) -> Result<Response, Api
     if let Some(target) = counter {
         match count(&worker.clients, target, &request).await {
             Ok(tokens) => return Ok(Json(json!({ "input_tokens": tokens })).into_response()),
-            Err(failure) if failure.is_clients_own() => return Err(ApiError::upstream(target, &failure, 1)),
+            Err(failure) if failure.is_clients_own() || failure.is_unasked() => {
+                return Err(ApiError::upstream(target, &failure, 1));
+            }
             // An estimate is better than none, and says that it is one.
             Err(_) => {}
         }

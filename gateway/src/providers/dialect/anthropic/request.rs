@@ -22,7 +22,7 @@ use crate::{
     providers::{
         dialect::openai::{
             prompted::{metadata, prompt as read_prompt, variables},
-            request::{Error, unambiguous},
+            request::{Error, session, unambiguous},
             text_of,
         },
         failure::Failure,
@@ -32,13 +32,12 @@ use crate::{
 };
 
 /// Fields of our own, and of `OpenRouter`, whose behaviour this version does not have here.
-const NOT_BUILT: [&str; 8] = [
+const NOT_BUILT: [&str; 7] = [
     "fallbacks",
     "models",
     "plugins",
     "provider",
     "route",
-    "session_id",
     "transforms",
     "usage",
 ];
@@ -64,6 +63,8 @@ pub struct MessagesRequest {
     pub model: String,
     pub stream: bool,
     pub user: Option<Box<str>>,
+    /// What the client says makes requests one session: a field of our own.
+    pub session: Option<Box<str>>,
     /// What it says of prompts; most requests say nothing.
     pub asked: Option<Box<Asked>>,
     /// What was made of that.
@@ -84,6 +85,7 @@ struct Fields {
     tools: Option<Range<usize>>,
     stream: Option<Range<usize>>,
     metadata: Option<Range<usize>>,
+    session_id: Option<Range<usize>>,
     variables: Option<Range<usize>>,
     prompt: Option<Range<usize>>,
     place: Place,
@@ -178,6 +180,7 @@ impl MessagesRequest {
             tools,
             stream,
             metadata: metadata_at,
+            session_id,
             variables: variables_at,
             prompt: prompt_at,
             mut place,
@@ -212,6 +215,7 @@ impl MessagesRequest {
         Ok(Self {
             model,
             stream: is_stream(&body, stream)?,
+            session: session_id.map_or(Ok(None), |at| session(&body[at]))?,
             user: metadata_at.and_then(|at| user(&body, at.start)),
             prompt_bytes: length(&place.messages) + length(&place.system) + length(&tools),
             asked: (!asked.is_empty()).then(|| Box::new(asked)),
@@ -293,6 +297,7 @@ impl Fields {
             b"tools" => (&mut self.tools, false),
             b"stream" => (&mut self.stream, false),
             b"metadata" => (&mut self.metadata, false),
+            b"session_id" => (&mut self.session_id, true),
             b"variables" => (&mut self.variables, true),
             b"prompt" if value.starts_with(b"{") => (&mut self.prompt, true),
             key => {
