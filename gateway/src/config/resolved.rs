@@ -17,8 +17,8 @@ use crds::{
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::{
-    prompts::{library::Library, parameters::Defaults, prompt::Prompt},
     capture::policy::{LimitsByRoute, Policy},
+    prompts::{library::Library, parameters::Defaults, prompt::Prompt},
     providers::{
         dialect::{anthropic, openai::json_string},
         price::Price,
