@@ -71,6 +71,9 @@ pub struct ProviderSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub models: Vec<Model>,
+    /// What the gateway keeps to, so that the provider is not asked for more than it can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// How long the gateway waits for this provider. A Route may override each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
@@ -120,11 +123,15 @@ pub enum Dialect {
 /// How requests to a provider are authenticated: exactly one of the fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.keys) != has(self.none)").message("exactly one of keys and none must be given"))]
+#[x_kube(
+    validation = Rule::new("has(self.keys) != has(self.none)").message("exactly one of keys and none must be given"),
+    validation = Rule::new("!has(self.keys) || self.keys.all(k, self.keys.exists_one(o, o.secretRef.name == k.secretRef.name && o.secretRef.key == k.secretRef.key))")
+        .message("keys must not name one key of a Secret twice"),
+)]
 pub struct Auth {
-    /// The credential: one key.
+    /// The credentials, which take turns. One that the provider limits (429) is left alone for its `Retry-After`, or 30s; one that it refuses (401), for 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1))]
+    #[schemars(length(min = 1, max = 8))]
     pub keys: Option<Vec<AuthKey>>,
     /// No credential is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,6 +144,21 @@ pub struct Auth {
 pub struct AuthKey {
     /// Where the credential stands.
     pub secret_ref: SecretKeyRef,
+    /// Share of the requests, relative to the other keys. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub weight: Option<i32>,
+}
+
+/// What the gateway keeps to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Requests under way at once, of each gateway and over all Routes. Further ones wait for up to 5s, and four times as many may wait; then
+    /// the next target is tried. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_concurrent: Option<i32>,
 }
 
 /// No credential.

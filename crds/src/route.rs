@@ -56,12 +56,26 @@ pub struct RouteSpec {
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub targets: Vec<Target>,
-    /// How the first target of a request is chosen. Default Weighted. The others follow, in order, when it fails before the first content.
+    /// How the first target of a request is chosen among those of the lowest priority. Default Weighted. The others follow, by priority, when it
+    /// fails before the first content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// When a target that failed is tried once more before the next one. Only while the client was sent nothing, and never when the request
+    /// itself is at fault. A key that is limited (429) or refused (401) is replaced by another key of the Provider, where there is one, at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
     /// How long the gateway waits; each overrides the Provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,
+    /// When a target that keeps failing is left alone for a while. Timeouts, failed and broken connections, refusals and answers that are none
+    /// count against a target; what is the client's own fault (400, 413, 415, 422), what a key is limited or refused for (429, 401), and
+    /// requests that were cancelled do not. When no target of the Route takes requests, the one that will first do so again is asked all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<CircuitBreaker>,
+    /// Which requests stay at one target, as long as it takes requests. Nothing is remembered: each target gets its share of the sessions by a
+    /// hash of session and target, the same in every gateway, and a session whose target fails goes to its second choice until that has recovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
     /// What is kept of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
@@ -88,6 +102,10 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub weight: Option<i32>,
+    /// Targets of a higher number are tried when all of the lower ones failed or are left alone. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub priority: Option<i32>,
     /// The prompt of requests to this target. Default: the Route's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_ref: Option<PromptRef>,
@@ -102,6 +120,90 @@ pub enum Strategy {
     RoundRobin,
     #[default]
     Weighted,
+}
+
+/// When a target that failed is tried once more before the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// Extra tries at the same target. Default 1; 0: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 5))]
+    pub attempts: Option<i32>,
+    /// The longest wait before the first extra try, doubled for each further one up to 5s; the wait itself is drawn between nothing and that. A
+    /// `Retry-After` of up to 5s is waited for instead; a longer one goes to the next target. Default 250ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
+    pub backoff: Option<String>,
+    /// What is worth an extra try at the same target. Default: all but Timeout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub on: Option<Vec<RetryOn>>,
+}
+
+/// A kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RetryOn {
+    /// No connection could be made.
+    Connect,
+    /// A timeout passed, or the connection broke: the provider may be at work on the request all the same.
+    Timeout,
+    /// The provider answered 429.
+    RateLimited,
+    /// The provider answered 500 or above, or reported an error in place of an answer.
+    ServerError,
+}
+
+/// When a target that keeps failing is left alone for a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CircuitBreaker {
+    /// So many failures in a row open it. Default 5; 0: they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub consecutive_failures: Option<i32>,
+    /// This share of failures within the window opens it. Default 50; 0: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub failure_percent: Option<i32>,
+    /// Requests that the window must hold before the share counts. Default 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub minimum_requests: Option<i32>,
+    /// How far the share looks back, from 1s to 10m. Default 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
+    pub window: Option<String>,
+    /// How long the target is left alone, up to 1h. Default 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = pattern::DURATION))]
+    pub open_for: Option<String>,
+    /// How many requests then probe it. When all of them succeed it takes requests as before; when one fails it is left alone again. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub half_open_probes: Option<i32>,
+}
+
+/// Which requests stay at one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// What makes requests one session. Default None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<SessionAffinity>,
+}
+
+/// What makes requests one session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SessionAffinity {
+    /// Nothing: the strategy chooses for each request.
+    #[default]
+    None,
+    /// The request's `session_id`, else its header `x-session-id`, else its `user`. Without any of them the strategy chooses.
+    Session,
+    /// The client key. The strategy chooses for callers without one.
+    Key,
 }
 
 /// How long the gateway waits, as durations like `500ms`, `30s` or `1m30s`.

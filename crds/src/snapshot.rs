@@ -14,7 +14,7 @@ use crate::{
     prompt_template::Parameters,
     provider::{Dialect, Vendor},
     reference::{ConfigMapKeyRef, SecretKeyRef},
-    route::Strategy,
+    route::{RetryOn, SessionAffinity, Strategy},
 };
 
 /// The format of [`Snapshot`]; grows when a field changes its meaning.
@@ -44,9 +44,11 @@ pub struct ProviderEntry {
     /// Without a slash at the end; requests go to `{base_url}/chat/completions`, or to `{base_url}/v1/messages`.
     pub base_url: String,
     pub auth: AuthEntry,
-    /// What `auth` resolved to.
-    pub credential: Option<Credential>,
+    /// What `auth` resolved to: more than one take turns; none when no credential is sent.
+    pub credentials: Vec<CredentialEntry>,
     pub models: BTreeMap<String, ModelEntry>,
+    /// Requests under way at once; none = no limit.
+    pub max_concurrent: Option<u32>,
     pub timeouts: ProviderTimeouts,
     pub headers: BTreeMap<String, String>,
     pub allowed_namespaces: Vec<String>,
@@ -56,9 +58,25 @@ pub struct ProviderEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum AuthEntry {
     None,
-    Key(SecretKeyRef),
+    Keys(Vec<KeyReference>),
     /// From [`crate::compiler::Settings::ambient_credentials`].
     Ambient,
+}
+
+/// A credential that a Provider names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyReference {
+    pub secret: SecretKeyRef,
+    pub weight: u32,
+}
+
+/// A credential that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CredentialEntry {
+    /// `secret/key`, or the environment variable.
+    pub name: String,
+    pub weight: u32,
+    pub credential: Credential,
 }
 
 /// What is known of a model. Prices are micro-USD per million tokens; tokens x price = pico-USD.
@@ -113,6 +131,51 @@ impl Default for RouteTimeouts {
     }
 }
 
+/// Extra tries at the same target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RetryEntry {
+    pub attempts: u32,
+    /// The longest wait before the first of them; it doubles.
+    pub backoff: Duration,
+    pub on: Vec<RetryOn>,
+}
+
+impl Default for RetryEntry {
+    fn default() -> Self {
+        Self {
+            attempts: 1,
+            backoff: Duration::from_millis(250),
+            on: vec![RetryOn::Connect, RetryOn::RateLimited, RetryOn::ServerError],
+        }
+    }
+}
+
+/// When a target is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BreakerEntry {
+    /// 0: failures in a row do not open it.
+    pub consecutive_failures: u32,
+    /// 0: the share of failures does not open it.
+    pub failure_percent: u32,
+    pub minimum_requests: u32,
+    pub window: Duration,
+    pub open_for: Duration,
+    pub half_open_probes: u32,
+}
+
+impl Default for BreakerEntry {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 5,
+            failure_percent: 50,
+            minimum_requests: 20,
+            window: Duration::from_secs(30),
+            open_for: Duration::from_secs(30),
+            half_open_probes: 1,
+        }
+    }
+}
+
 /// A Route. It stays in the Snapshot when none of its targets resolved: its clients get a 503, not a 404.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RouteEntry {
@@ -123,7 +186,10 @@ pub struct RouteEntry {
     pub strategy: Strategy,
     /// As declared, in order; only those with `resolved` are used.
     pub targets: Vec<TargetEntry>,
+    pub retry: RetryEntry,
     pub timeouts: RouteTimeouts,
+    pub breaker: BreakerEntry,
+    pub affinity: SessionAffinity,
     pub capture: CaptureEntry,
     pub allowed_namespaces: Vec<String>,
 }
@@ -173,6 +239,8 @@ pub struct TargetEntry {
     pub provider: ObjectName,
     pub model: String,
     pub weight: u32,
+    /// Lower first.
+    pub priority: u32,
     /// The prompt of requests to this target; none passes them as they are.
     pub prompt: Option<PromptUse>,
     /// Parameters where the request says nothing; they come before those of the prompt.

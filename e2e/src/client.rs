@@ -20,6 +20,8 @@ pub use transcript::Transcript;
 pub const CHAT: &str = "/v1/chat/completions";
 /// And here as `OpenRouter` gives it.
 pub const OPENROUTER_CHAT: &str = "/api/v1/chat/completions";
+/// And here as Anthropic gives it.
+pub const MESSAGES: &str = "/v1/messages";
 
 /// How long any answer may take, before the test gives up.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -50,12 +50,28 @@ pub fn route_switch() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// A program that is not ours, by the variable in which `e2e/test` says where it is.
+pub fn from_environment(variable: &str) -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os(variable)
+        .with_context(|| format!("{variable} must name a program; e2e/test has it and names it"))?;
+    Ok(path.into())
+}
+
 impl Program {
     /// Starts `route-switch` with these arguments. What it writes is appended to `log`.
     pub fn start<S: AsRef<OsStr>>(name: &'static str, arguments: &[S], log: &Path) -> anyhow::Result<Self> {
+        Self::run(name, &route_switch()?, arguments, log)
+    }
+
+    /// Starts any program.
+    pub fn run<S: AsRef<OsStr>>(
+        name: &'static str,
+        program: &Path,
+        arguments: &[S],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
-        let program = route_switch()?;
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .stdin(Stdio::null())

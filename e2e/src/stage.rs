@@ -31,6 +31,7 @@ pub struct Gateway {
     /// Where its clients connect.
     pub traffic: SocketAddr,
     pub admin: Client,
+    pub admin_address: SocketAddr,
     /// Without a key: as Admin.
     pub client: Client,
 }
@@ -125,6 +126,7 @@ impl Stage {
             program,
             traffic,
             admin: Client::new(admin)?,
+            admin_address: admin,
             client: Client::new(traffic)?,
         })
     }

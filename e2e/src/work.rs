@@ -67,7 +67,9 @@ pub fn objects() -> Vec<Value> {
     let routes = routes.map(|(name, model)| {
         route(
             name,
-            json!({ "targets": [target("only", "sim", model, 1)], "capture": { "content": true } }),
+            json!({
+                "targets": [target("only", "sim", model, 1)], "capture": { "content": true }, "retry": { "attempts": 0 },
+            }),
         )
     });
     [vec![provider("sim", json!({ "vendor": "Simulated" }))], routes.to_vec()].concat()

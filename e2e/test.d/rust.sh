@@ -26,6 +26,17 @@ unit_rust() {
 gateway_rust_obstacle() { :; }
 gateway_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test gateway; }
 
+faults_rust_obstacle() { :; }
+faults_rust() {
+  local status=0
+  cargo test "${cargo_flags[@]}" --no-fail-fast --test faults || status=$?
+  note "the table of faults is in ${CARGO_TARGET_DIR:-target}/tmp/faults.md"
+  return $status
+}
+
+dialects_rust_obstacle() { :; }
+dialects_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test dialects; }
+
 stores_rust_obstacle() { :; }
 stores_rust() { cargo test "${cargo_flags[@]}" --no-fail-fast --test stores -- --skip mounted::; }
 

@@ -150,8 +150,8 @@ await() { # name, port, path, what the status line must hold
   done
 }
 
-# A Route to the provider of this target; a first target that fails before it where the target's name says so. The circuit
-# breaker is off: it would spare later requests the failure.
+# A Route to the provider of this target; a first target that fails before it where the target's name says so. It is tried
+# once each time: the circuit breaker, which would spare later requests the failure, is off.
 route() { # its model, the model and the provider behind it
   cat <<ROUTE
 ---
@@ -161,6 +161,8 @@ metadata:
   name: $1
 spec:
   model: $1
+  retry: {attempts: 0}
+  circuitBreaker: {consecutiveFailures: 0, failurePercent: 0}
   targets:
 ROUTE
   case $target in
@@ -183,7 +185,7 @@ routes() {
     esac
     route "$model" "$behind" "$provider"
   done
-  target=plain route sim-down any down
+  route sim-down any down
 }
 
 write_manifests() { # folder, address of what serve stands before
@@ -248,20 +250,20 @@ copy_node_sources() {
 
 # Each target is tested, whatever became of the one before.
 run_on_targets() { # suite, python or node, targets with their SDKs
-  local suite=$1 language=$2 line target sdks port status=0
+  local suite=$1 language=$2 line words target port status=0
   shift 2
   work=$(mktemp -d) started=()
   trap 'stop_all; rm -rf "$work"' EXIT
   copy_node_sources
   unset ANTHROPIC_AUTH_TOKEN ANTHROPIC_CUSTOM_HEADERS
   for line in "$@"; do
-    read -r target sdks <<<"$line"
-    read -ra sdks <<<"$sdks"
-    echo "== $language on $target: ${sdks[*]}"
+    read -ra words <<<"$line"
+    target=${words[0]}
+    echo "== $language on $line"
     if start_target; then
       OPENAI_BASE_URL=http://127.0.0.1:$port/v1 OPENAI_API_KEY=$SDK_KEY \
         ANTHROPIC_BASE_URL=http://127.0.0.1:$port ANTHROPIC_API_KEY=$SDK_KEY \
-        ROUTE_SWITCH_TARGET=$target "run_$language" "${sdks[@]}" || status=1
+        ROUTE_SWITCH_TARGET=$target "run_$language" "${words[@]:1}" || status=1
     else
       echo "check: $language on $target starts: failed"
     fi

@@ -35,7 +35,7 @@ fn all_faults_are_told_at_once_by_field() {
         "models": [{"name": "a", "contextTokens": 0}, {"name": "a", "size": 1}, {}],
     });
     let expected = [
-        "spec.colour: unknown field; there are allowInsecure, allowedNamespaces, auth, baseUrl, dialect, headers, models, timeouts, vendor",
+        "spec.colour: unknown field; there are allowInsecure, allowedNamespaces, auth, baseUrl, dialect, headers, limits, models, timeouts, vendor",
         "spec.models[1].size: unknown field; there are cacheWriteMicroUsdPerMTok, cachedInputMicroUsdPerMTok, contextTokens, inputMicroUsdPerMTok, maxOutputTokens, name, outputMicroUsdPerMTok",
         "spec.baseUrl: must be an http or https URL with a host and without user, query or fragment, like https://api.example.com/v1, not `ftp://x.example.com`",
         "spec.models[0].contextTokens: must be at least 1, is 0",

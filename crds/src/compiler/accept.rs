@@ -14,11 +14,13 @@ use crate::{
     reference::PromptRef,
     route::{RouteSpec, Target},
     snapshot::{
-        AuthEntry, CaptureEntry, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts,
+        AuthEntry, CaptureEntry, KeyReference, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts,
         RedactionEntry, RouteEntry, RouteTimeouts, TargetEntry,
     },
     vendor,
 };
+
+mod resilience;
 
 /// The longest wait that can be asked for.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -37,6 +39,7 @@ pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<Provi
         base_url,
         auth,
         models,
+        limits,
         timeouts,
         headers,
         allow_insecure: _,
@@ -54,22 +57,29 @@ pub(super) fn provider(spec: &ProviderSpec, settings: &Settings) -> Result<Provi
     let default = ProviderTimeouts::default();
     let timeouts = ProviderTimeouts {
         connect: problems
-            .wait("connect", asked.connect.as_deref())
+            .wait("spec.timeouts.connect", asked.connect.as_deref())
             .unwrap_or(default.connect),
         first_token: problems
-            .wait("firstToken", asked.first_token.as_deref())
+            .wait("spec.timeouts.firstToken", asked.first_token.as_deref())
             .unwrap_or(default.first_token),
-        idle: problems.wait("idle", asked.idle.as_deref()).unwrap_or(default.idle),
-        total: problems.wait("total", asked.total.as_deref()).unwrap_or(default.total),
+        idle: problems
+            .wait("spec.timeouts.idle", asked.idle.as_deref())
+            .unwrap_or(default.idle),
+        total: problems
+            .wait("spec.timeouts.total", asked.total.as_deref())
+            .unwrap_or(default.total),
     };
+    let max_concurrent = limits.as_ref().and_then(|limits| limits.max_concurrent);
+    let max_concurrent = problems.optional_count("spec.limits.maxConcurrent", max_concurrent);
     problems.or(ProviderEntry {
         stale: false,
         vendor: *vendor,
         dialect,
         base_url,
         auth,
-        credential: None,
+        credentials: Vec::new(),
         models,
+        max_concurrent,
         timeouts,
         headers: headers
             .iter()
@@ -87,7 +97,10 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
         prompt_ref,
         targets,
         strategy,
+        retry,
         timeouts,
+        circuit_breaker,
+        session,
         capture,
         allowed_namespaces,
     } = spec;
@@ -95,18 +108,20 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
     let asked = timeouts.clone().unwrap_or_default();
     let default = RouteTimeouts::default();
     let timeouts = RouteTimeouts {
-        connect: problems.wait("connect", asked.connect.as_deref()),
-        first_token: problems.wait("firstToken", asked.first_token.as_deref()),
-        idle: problems.wait("idle", asked.idle.as_deref()),
-        total: problems.wait("total", asked.total.as_deref()),
+        connect: problems.wait("spec.timeouts.connect", asked.connect.as_deref()),
+        first_token: problems.wait("spec.timeouts.firstToken", asked.first_token.as_deref()),
+        idle: problems.wait("spec.timeouts.idle", asked.idle.as_deref()),
+        total: problems.wait("spec.timeouts.total", asked.total.as_deref()),
         commit_after: problems
-            .wait("commitAfter", asked.commit_after.as_deref())
+            .wait("spec.timeouts.commitAfter", asked.commit_after.as_deref())
             .unwrap_or(default.commit_after),
     };
     let entries = targets.iter().enumerate();
     let targets = entries
         .map(|(index, target)| problems.target(namespace, prompt_ref.as_ref(), index, target))
         .collect();
+    let retry = problems.retry(retry.as_ref());
+    let breaker = problems.breaker(circuit_breaker.as_ref());
     let capture = capture.as_ref().map_or_else(CaptureEntry::default, |capture| {
         problems.capture("spec.capture", capture)
     });
@@ -115,7 +130,13 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
         names: std::iter::once(model).chain(aliases).cloned().collect(),
         strategy: strategy.unwrap_or_default(),
         targets,
+        retry,
         timeouts,
+        breaker,
+        affinity: session
+            .as_ref()
+            .and_then(|session| session.affinity)
+            .unwrap_or_default(),
         capture,
         allowed_namespaces: allowed_namespaces.clone(),
     })
@@ -179,9 +200,17 @@ impl Problems {
         };
         match (keys.as_deref(), none) {
             (None, Some(_)) => AuthEntry::None,
-            (Some([key]), None) => AuthEntry::Key(key.secret_ref.clone()),
+            (Some(keys), None) => AuthEntry::Keys(
+                keys.iter()
+                    .enumerate()
+                    .map(|(index, key)| KeyReference {
+                        secret: key.secret_ref.clone(),
+                        weight: self.count(&format!("spec.auth.keys[{index}].weight"), key.weight, 1),
+                    })
+                    .collect(),
+            ),
             _ => {
-                self.invalid("spec.auth", "must be either one key or none");
+                self.invalid("spec.auth", "must be either keys or none");
                 AuthEntry::None
             }
         }
@@ -220,13 +249,12 @@ impl Problems {
             provider_ref,
             model,
             weight,
+            priority,
             prompt_ref,
             parameters,
         } = target;
-        let weight = u32::try_from(weight.unwrap_or(1)).unwrap_or_else(|_| {
-            self.invalid(format!("spec.targets[{index}].weight"), "must not be negative");
-            0
-        });
+        let weight = self.count(&format!("spec.targets[{index}].weight"), *weight, 1);
+        let priority = self.count(&format!("spec.targets[{index}].priority"), *priority, 0);
         let parameters = parameters.clone().unwrap_or_default();
         self.0.extend(prompt::check_parameters(
             &format!("spec.targets[{index}].parameters"),
@@ -237,6 +265,7 @@ impl Problems {
             provider: provider_ref.resolve(namespace),
             model: model.clone(),
             weight,
+            priority,
             prompt: prompt_ref.as_ref().or(route).map(|reference| PromptUse {
                 reference: prompt_reference(namespace, reference),
                 inherited: prompt_ref.is_none(),
@@ -301,16 +330,28 @@ impl Problems {
         None
     }
 
-    /// A duration of `spec.timeouts`: more than nothing, at most a day.
-    fn wait(&mut self, name: &str, text: Option<&str>) -> Option<Duration> {
-        let field = || format!("spec.timeouts.{name}");
+    /// A duration: more than nothing, at most a day.
+    fn wait(&mut self, field: &str, text: Option<&str>) -> Option<Duration> {
         match duration::parse(text?) {
-            Ok(Duration::ZERO) => self.invalid(field(), "must be longer than 0"),
-            Ok(wait) if wait > LONGEST => self.invalid(field(), "must be at most 24h"),
+            Ok(Duration::ZERO) => self.invalid(field, "must be longer than 0"),
+            Ok(wait) if wait > LONGEST => self.invalid(field, "must be at most 24h"),
             Ok(wait) => return Some(wait),
-            Err(error) => self.invalid(field(), error.to_string()),
+            Err(error) => self.invalid(field, error.to_string()),
         }
         None
+    }
+
+    /// A number that the schema keeps within bounds.
+    fn optional_count(&mut self, field: &str, value: Option<i32>) -> Option<u32> {
+        let count = u32::try_from(value?);
+        if count.is_err() {
+            self.invalid(field, "must not be negative");
+        }
+        count.ok()
+    }
+
+    fn count(&mut self, field: &str, value: Option<i32>, default: u32) -> u32 {
+        self.optional_count(field, value).unwrap_or(default)
     }
 }
 

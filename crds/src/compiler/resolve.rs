@@ -11,7 +11,8 @@ use crate::{
     provider::{Provider, Vendor},
     reference::{self, SecretKeyRef},
     snapshot::{
-        AuthEntry, Credential, PromptEntry, PromptReference, ProviderEntry, RevisionEntry, RouteEntry, TargetEntry,
+        AuthEntry, Credential, CredentialEntry, KeyReference, PromptEntry, PromptReference, ProviderEntry,
+        RevisionEntry, RouteEntry, TargetEntry,
     },
     vendor,
 };
@@ -20,7 +21,6 @@ use crate::{
 pub const CREDENTIAL_LABEL: &str = "routeswitch.io/credential";
 /// The longest credential, in bytes: it must fit a header.
 const LONGEST_CREDENTIAL: usize = 8192;
-const SECRET_FIELD: &str = "spec.auth.keys[0].secretRef";
 
 /// Where credentials come from.
 pub(super) struct Credentials<'a> {
@@ -36,6 +36,14 @@ enum Missing {
     Unusable(Diagnostic),
 }
 
+/// The credentials of one Provider.
+#[derive(Default)]
+struct Found {
+    credentials: Vec<CredentialEntry>,
+    /// With the names of the credentials.
+    missing: Vec<(String, Missing)>,
+}
+
 /// Whether a Secret carries `label` as `"true"`.
 pub(super) fn is_labelled(secret: &Secret, label: &str) -> bool {
     secret
@@ -47,26 +55,37 @@ pub(super) fn is_labelled(secret: &Secret, label: &str) -> bool {
 }
 
 impl Credentials<'_> {
-    fn read(&self, namespace: &str, vendor: Vendor, auth: &AuthEntry) -> Result<Option<Credential>, Missing> {
+    fn read(&self, namespace: &str, vendor: Vendor, auth: &AuthEntry) -> Found {
+        let mut found = Found::default();
         match auth {
-            AuthEntry::None => Ok(None),
-            AuthEntry::Key(key) => self.secret(namespace, key).map(Some),
-            AuthEntry::Ambient => match self.settings.ambient_credentials.get(&vendor) {
-                Some(credential) => Ok(Some(credential.clone())),
-                None => Err(Missing::Withdrawn(ambient_missing(vendor))),
-            },
+            AuthEntry::None => {}
+            AuthEntry::Keys(keys) => {
+                for (index, KeyReference { secret, weight }) in keys.iter().enumerate() {
+                    let field = format!("spec.auth.keys[{index}].secretRef");
+                    found.note(
+                        format!("{}/{}", secret.name, secret.key),
+                        *weight,
+                        self.secret(namespace, secret, &field),
+                    );
+                }
+            }
+            AuthEntry::Ambient => {
+                let credential = self.settings.ambient_credentials.get(&vendor).cloned();
+                let name = vendor::row(vendor).ambient_variable.unwrap_or_default();
+                found.note(
+                    name.to_owned(),
+                    1,
+                    credential.ok_or_else(|| Missing::Withdrawn(ambient_missing(vendor))),
+                );
+            }
         }
+        found
     }
 
-    fn secret(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Credential, Missing> {
+    fn secret(&self, namespace: &str, reference: &SecretKeyRef, field: &str) -> Result<Credential, Missing> {
         let SecretKeyRef { name, key } = reference;
-        let withdrawn = |reason, message: String| {
-            Err(Missing::Withdrawn(Diagnostic::not_resolved(
-                reason,
-                SECRET_FIELD,
-                message,
-            )))
-        };
+        let withdrawn =
+            |reason, message: String| Err(Missing::Withdrawn(Diagnostic::not_resolved(reason, field, message)));
         let Some(secret) = self.secrets.get(&ObjectName::new(namespace, name)) else {
             return withdrawn(Reason::SecretNotFound, format!("there is no Secret {namespace}/{name}"));
         };
@@ -82,13 +101,26 @@ impl Credentials<'_> {
             Ok(credential) => Ok(credential),
             Err(problem) => {
                 let message = format!("key `{key}` of Secret {namespace}/{name} {problem}");
-                let diagnostic = Diagnostic::not_resolved(Reason::InvalidKey, SECRET_FIELD, message);
+                let diagnostic = Diagnostic::not_resolved(Reason::InvalidKey, field, message);
                 Err(if value.0.is_empty() {
                     Missing::Withdrawn(diagnostic)
                 } else {
                     Missing::Unusable(diagnostic)
                 })
             }
+        }
+    }
+}
+
+impl Found {
+    fn note(&mut self, name: String, weight: u32, read: Result<Credential, Missing>) {
+        match read {
+            Ok(credential) => self.credentials.push(CredentialEntry {
+                name,
+                weight,
+                credential,
+            }),
+            Err(missing) => self.missing.push((name, missing)),
         }
     }
 }
@@ -121,8 +153,8 @@ fn credential(bytes: &[u8]) -> Result<Credential, &'static str> {
     }
 }
 
-/// Gives each Provider its credential. Those whose credential is missing leave the Snapshot; where one is there but unusable,
-/// the last good entry stays, credential and base URL together.
+/// Gives each Provider its credentials. One of several keys may be missing: the others serve. A Provider of whose keys none is left
+/// leaves the Snapshot; where one is there but unusable, the last good entry stays, credentials and base URL together.
 pub(super) fn providers(
     accepted: BTreeMap<ObjectName, ProviderEntry>,
     credentials: &Credentials<'_>,
@@ -131,17 +163,34 @@ pub(super) fn providers(
 ) -> BTreeMap<ObjectName, ProviderEntry> {
     let mut resolved = BTreeMap::new();
     for (name, mut entry) in accepted {
-        match credentials.read(&name.namespace, entry.vendor, &entry.auth) {
-            Ok(credential) => {
-                entry.credential = credential;
-                resolved.insert(name, entry);
-            }
-            Err(Missing::Withdrawn(diagnostic)) => report.add(Kind::Provider, &name, diagnostic),
-            Err(Missing::Unusable(diagnostic)) => {
-                report.add(Kind::Provider, &name, diagnostic);
-                if let Some(last_good) = previous.get(&name).filter(|last_good| last_good.auth == entry.auth) {
-                    resolved.insert(name, last_good.kept(Some(&entry.allowed_namespaces)));
+        let Found { credentials, missing } = credentials.read(&name.namespace, entry.vendor, &entry.auth);
+        let is_usable = !credentials.is_empty() || entry.auth == AuthEntry::None;
+        let mut withdrawn = Vec::new();
+        let mut is_kept = false;
+        for (key, missing) in missing {
+            let diagnostic = match missing {
+                Missing::Withdrawn(diagnostic) => {
+                    withdrawn.push(key);
+                    diagnostic
                 }
+                Missing::Unusable(diagnostic) => {
+                    is_kept = true;
+                    diagnostic
+                }
+            };
+            report.add(Kind::Provider, &name, diagnostic);
+        }
+        if is_usable {
+            entry.credentials = credentials;
+            resolved.insert(name, entry);
+        } else if let Some(last_good) = previous.get(&name).filter(|_| is_kept)
+            && last_good.auth == entry.auth
+        {
+            let mut kept = last_good.kept(Some(&entry.allowed_namespaces));
+            kept.credentials
+                .retain(|credential| !withdrawn.contains(&credential.name));
+            if !kept.credentials.is_empty() {
+                resolved.insert(name, kept);
             }
         }
     }

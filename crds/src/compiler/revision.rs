@@ -26,8 +26,9 @@ pub(super) fn of(snapshot: &Snapshot) -> String {
     let mut content = serde_json::to_value(snapshot).expect("a Snapshot has string keys and finite numbers only");
     content["revision"] = Value::Null;
     for (name, provider) in &snapshot.providers {
-        if let Some(credential) = &provider.credential {
-            content["providers"][name.to_string()]["credential"] = sha256_hex(credential.expose().as_bytes()).into();
+        for (index, entry) in provider.credentials.iter().enumerate() {
+            content["providers"][name.to_string()]["credentials"][index]["credential"] =
+                sha256_hex(entry.credential.expose().as_bytes()).into();
         }
     }
     let mut text = String::new();

@@ -43,11 +43,13 @@ export const model = (purpose) => process.env[`MODEL_${purpose}`] ?? MODELS[purp
 /**
  * Makes the function that registers a test of this SDK unless one of its marks is left out on this target. simulator: needs our
  * simulator as the provider; direct: only without the gateway; gateway: only through it; same: needs a provider of the SDK's
- * own dialect; crossing: of the other one.
+ * own dialect; crossing: of the other one; single: needs one target, as a first one of another dialect would refuse in its own
+ * words.
  */
 export function testsOf(sdk) {
   const leftOut = [target.gateway ? 'direct' : 'gateway', target.dialects.includes(sdk) ? 'crossing' : 'same'];
   if (!target.simulator) leftOut.push('simulator');
+  if (target.attempts > 1) leftOut.push('single');
   return (name, marks, body) => {
     if (!marks.some((mark) => leftOut.includes(mark))) register(name, body);
   };

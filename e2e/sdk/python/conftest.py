@@ -48,6 +48,7 @@ def left_out(sdk):
     """Markers of the tests that the target cannot or should not run."""
     marks = {"direct"} if TARGET.gateway else {"gateway"}
     marks |= set() if TARGET.simulator else {"simulator"}
+    marks |= set() if TARGET.attempts == 1 else {"single"}
     return marks | ({"crossing"} if sdk in TARGET.dialects else {"same"})
 
 

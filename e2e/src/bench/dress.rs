@@ -8,12 +8,10 @@ use anyhow::Context as _;
 
 /// The client key. Admin, since the bench also reads what was captured.
 pub(super) const KEY: &str = "sk-bench-7d1f0c5a9e3b4826";
-/// What the loader sends as `model`.
-pub(super) const MODEL: &str = "bench";
 
-/// Writes a key, a Provider at `upstream` and a Route with content capture to `directory`.
-pub(super) fn write_manifests(directory: &Path, upstream: SocketAddr) -> anyhow::Result<()> {
-    let manifests = format!(
+/// Writes a key, a Provider at `upstream` and, for each model, a Route with content capture to `directory`.
+pub(super) fn write_manifests(directory: &Path, upstream: SocketAddr, models: &[String]) -> anyhow::Result<()> {
+    let mut manifests = format!(
         r#"apiVersion: v1
 kind: Secret
 metadata:
@@ -41,13 +39,22 @@ spec:
     maxOutputTokens: 4096
     inputMicroUsdPerMTok: 150000
     outputMicroUsdPerMTok: 600000
----
+"#
+    );
+    manifests.extend(models.iter().map(|model| route(model)));
+    let path = directory.join("bench.yaml");
+    fs::write(&path, manifests).with_context(|| format!("failed to write {}", path.display()))
+}
+
+fn route(model: &str) -> String {
+    format!(
+        r"---
 apiVersion: routeswitch.io/v1alpha1
 kind: Route
 metadata:
-  name: bench
+  name: {model}
 spec:
-  model: {MODEL}
+  model: {model}
   targets:
   - name: mock
     providerRef:
@@ -55,8 +62,6 @@ spec:
     model: mock-model
   capture:
     content: true
-"#
-    );
-    let path = directory.join("bench.yaml");
-    fs::write(&path, manifests).with_context(|| format!("failed to write {}", path.display()))
+"
+    )
 }

@@ -15,59 +15,66 @@ pub(super) struct Lane {
     pub(super) prompt_bytes: usize,
     /// Chunks with content in each answer; none if answers are not streamed.
     pub(super) chunks: Option<usize>,
+    /// Routes that the requests are spread over, in turn.
+    pub(super) routes: usize,
     /// Of the aimed length of a window: what 100 KB prompts put on the disk in whole windows is gigabytes.
     pub(super) window_share: f64,
     /// Run when no lane is named.
     by_default: bool,
-    /// Subject to `--max-ratio`.
-    pub(super) bounded: bool,
+    /// How many times the control's CPU it may take.
+    pub(super) max_ratio: Option<f64>,
+    /// Its records may be more than the stores keep up with; in the others, one that is dropped fails.
+    pub(super) may_drop: bool,
 }
 
-const LANES: [Lane; 5] = [
-    Lane {
-        name: "plain",
-        connections: 8,
-        prompt_bytes: 150,
-        chunks: None,
-        window_share: 1.0,
-        by_default: true,
-        bounded: true,
-    },
+/// What the others differ from.
+const PLAIN: Lane = Lane {
+    name: "plain",
+    connections: 8,
+    prompt_bytes: 150,
+    chunks: None,
+    routes: 1,
+    window_share: 1.0,
+    by_default: true,
+    max_ratio: Some(2.2),
+    may_drop: false,
+};
+
+const LANES: [Lane; 6] = [
+    PLAIN,
     Lane {
         name: "long",
-        connections: 8,
         prompt_bytes: 100_000,
-        chunks: None,
         window_share: 0.3,
-        by_default: true,
-        bounded: false,
+        max_ratio: Some(1.5),
+        may_drop: true,
+        ..PLAIN
     },
     Lane {
         name: "stream",
         connections: 32,
-        prompt_bytes: 150,
-        chunks: Some(64),
-        window_share: 1.0,
-        by_default: true,
-        bounded: false,
+        chunks: Some(200),
+        max_ratio: Some(1.4),
+        ..PLAIN
+    },
+    Lane {
+        name: "routes",
+        routes: 5000,
+        ..PLAIN
     },
     Lane {
         name: "single",
         connections: 1,
-        prompt_bytes: 150,
-        chunks: None,
-        window_share: 1.0,
         by_default: false,
-        bounded: false,
+        max_ratio: None,
+        ..PLAIN
     },
     Lane {
         name: "wide",
         connections: 64,
-        prompt_bytes: 150,
-        chunks: None,
-        window_share: 1.0,
         by_default: false,
-        bounded: false,
+        max_ratio: None,
+        ..PLAIN
     },
 ];
 const GAP: Duration = Duration::from_millis(2);
@@ -108,6 +115,11 @@ impl Lane {
         }
     }
 
+    /// What clients send as `model`, one name a Route.
+    pub(super) fn models(&self) -> Vec<String> {
+        (0..self.routes).map(|number| format!("bench-{number}")).collect()
+    }
+
     /// What processor time is divided by.
     pub(super) fn unit(&self) -> &'static str {
         if self.chunks.is_some() { "chunk" } else { "request" }
@@ -128,10 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn without_names_the_default_lanes_run_and_one_has_the_bound() {
+    fn without_names_the_lanes_run_that_have_a_bound() {
         let lanes = Lane::chosen(&[]).unwrap();
         let names: Vec<&str> = lanes.iter().map(|lane| lane.name).collect();
-        assert_eq!(names, ["plain", "long", "stream"]);
-        assert_eq!(LANES.iter().filter(|lane| lane.bounded).count(), 1);
+        assert_eq!(names, ["plain", "long", "stream", "routes"]);
+        assert!(LANES.iter().all(|lane| lane.by_default == lane.max_ratio.is_some()));
     }
 }

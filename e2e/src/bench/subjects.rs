@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use super::dress::{self, KEY, MODEL};
+use super::dress::{self, KEY};
 use super::lanes::Lane;
 use super::options::GatewayOptions;
 use crate::load::{ChatRequest, RequestTemplate, fetch};
@@ -26,7 +26,8 @@ pub(super) enum Role {
 pub(super) struct Subject {
     pub(super) address: SocketAddr,
     pub(super) process: Process,
-    pub(super) request: RequestTemplate,
+    /// One for each Route.
+    pub(super) requests: Vec<RequestTemplate>,
     /// The admin listener, if the program is the gateway.
     pub(super) admin: Option<SocketAddr>,
 }
@@ -121,7 +122,7 @@ impl Cast<'_> {
         Ok(Subject {
             address,
             process,
-            request: self.request(address),
+            requests: self.requests(address),
             admin: None,
         })
     }
@@ -131,7 +132,7 @@ impl Cast<'_> {
         fs::create_dir(&manifests)
             .and_then(|()| fs::create_dir(&data))
             .context("failed to make a directory")?;
-        dress::write_manifests(&manifests, upstream)?;
+        dress::write_manifests(&manifests, upstream, &self.lane.models())?;
         let (address, admin) = (free_address()?, free_address()?);
         let mut arguments: Vec<PathBuf> = vec!["serve".into(), "--manifests".into(), manifests, "--data".into(), data];
         for (name, value) in [
@@ -150,23 +151,26 @@ impl Cast<'_> {
         let subject = Subject {
             address,
             process,
-            request: self.request(address),
+            requests: self.requests(address),
             admin: Some(admin),
         };
-        check_key_is_needed(&subject).await?;
+        check_dress(&subject, self.lane).await?;
         Ok(subject)
     }
 
     /// Both programs are sent the same bytes, the key included.
-    fn request(&self, address: SocketAddr) -> RequestTemplate {
-        RequestTemplate::chat(&ChatRequest {
-            host: &address.to_string(),
-            path: "/v1/chat/completions",
-            key: Some(KEY),
-            model: MODEL,
-            prompt_bytes: self.lane.prompt_bytes,
-            expect: self.lane.expect(),
-        })
+    fn requests(&self, address: SocketAddr) -> Vec<RequestTemplate> {
+        let request = |model: &String| {
+            RequestTemplate::chat(&ChatRequest {
+                host: &address.to_string(),
+                path: "/v1/chat/completions",
+                key: Some(KEY),
+                model,
+                prompt_bytes: self.lane.prompt_bytes,
+                expect: self.lane.expect(),
+            })
+        };
+        self.lane.models().iter().map(request).collect()
     }
 
     fn log(&self, name: &str) -> anyhow::Result<(File, PathBuf)> {
@@ -176,8 +180,8 @@ impl Cast<'_> {
     }
 }
 
-/// A gateway that checks no keys would be measured without its dress.
-async fn check_key_is_needed(gateway: &Subject) -> anyhow::Result<()> {
+/// A gateway that checks no keys, or has not got its Routes, would be measured without its dress.
+async fn check_dress(gateway: &Subject, lane: &Lane) -> anyhow::Result<()> {
     for (key, status) in [(Some("sk-not-the-key"), 401), (Some(KEY), 200)] {
         let answer = fetch(gateway.address, "/v1/models", key)
             .await
@@ -189,11 +193,14 @@ async fn check_key_is_needed(gateway: &Subject) -> anyhow::Result<()> {
             answer.status
         );
     }
-    let answer = fetch(gateway.address, &format!("/v1/models/{MODEL}"), Some(KEY))
-        .await
-        .context("GET /v1/models/{id}")?;
-    if answer.status != 200 {
-        bail!("the Route did not come up: {}", String::from_utf8_lossy(&answer.body));
+    let models = lane.models();
+    for model in models.first().into_iter().chain(models.last()) {
+        let answer = fetch(gateway.address, &format!("/v1/models/{model}"), Some(KEY))
+            .await
+            .context("GET /v1/models/{id}")?;
+        if answer.status != 200 {
+            bail!("a Route did not come up: {}", String::from_utf8_lossy(&answer.body));
+        }
     }
     Ok(())
 }

@@ -11,6 +11,11 @@ const MOST_MOCK_SHARE: f64 = 0.9;
 /// How much dearer than its median the control may be in a round.
 const MOST_CONTROL: f64 = 1.5;
 
+/// What the gateway may hold under load.
+const MOST_ANONYMOUS_BYTES: u64 = 60_000_000;
+/// How much dearer a request may be with thousands of Routes than with one.
+const MOST_FOR_ROUTES: f64 = 1.1;
+
 /// Why a round is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,26 +57,56 @@ pub(super) fn ratio(rounds: &Rounds, seed: u64) -> Option<Estimate> {
     estimate(&ratios, seed)
 }
 
-/// An error that says which bound was passed, if one was.
-pub(super) fn judge(measured: &[Rounds], max_ratio: f64, seed: u64) -> anyhow::Result<()> {
+/// An error that says which bound was passed, if one was. `max_ratio` stands in for the lanes' own.
+pub(super) fn judge(measured: &[Rounds], max_ratio: Option<f64>, seed: u64) -> anyhow::Result<()> {
     for rounds in measured {
-        let name = rounds.lane.name;
-        if !rounds.lane.bounded {
-            continue;
-        }
-        if let Some(books) = rounds.books.filter(|books| books.dropped > 0.0) {
-            bail!(
-                "lane {name}: the gateway dropped {} records of {} requests, so that it did less work than it was measured for",
-                books.dropped,
-                books.requests
-            );
-        }
-        if let Some(found) = ratio(rounds, seed).filter(|found| found.median > max_ratio) {
-            bail!(
-                "lane {name}: {:.2} times the control's CPU, at most {max_ratio} are allowed",
-                found.median
-            );
-        }
+        let Some(bound) = rounds.lane.max_ratio else { continue };
+        judge_lane(rounds, max_ratio.unwrap_or(bound), seed)?;
+    }
+    judge_flatness(measured, seed)
+}
+
+fn judge_lane(rounds: &Rounds, max_ratio: f64, seed: u64) -> anyhow::Result<()> {
+    let name = rounds.lane.name;
+    if let Some(books) = rounds
+        .books
+        .filter(|books| books.dropped > 0.0 && !rounds.lane.may_drop)
+    {
+        bail!(
+            "lane {name}: the gateway dropped {} records of {} requests, so that it did less work than it was measured for",
+            books.dropped,
+            books.requests
+        );
+    }
+    if let Some(found) = ratio(rounds, seed).filter(|found| found.median > max_ratio) {
+        bail!(
+            "lane {name}: {:.2} times the control's CPU, at most {max_ratio} are allowed",
+            found.median
+        );
+    }
+    let memory = rounds.used().map(|round| round.gateway.anonymous_bytes).max();
+    if let Some(bytes) = memory.filter(|bytes| *bytes > MOST_ANONYMOUS_BYTES) {
+        bail!(
+            "lane {name}: {} MB of anonymous memory, at most {} are allowed",
+            bytes / 1_000_000,
+            MOST_ANONYMOUS_BYTES / 1_000_000
+        );
+    }
+    Ok(())
+}
+
+/// What a request costs does not hang on how many Routes there are.
+fn judge_flatness(measured: &[Rounds], seed: u64) -> anyhow::Result<()> {
+    let of = |name: &str| {
+        let rounds = measured.iter().find(|rounds| rounds.lane.name == name)?;
+        Some(ratio(rounds, seed)?.median)
+    };
+    if let (Some(one), Some(many)) = (of("plain"), of("routes"))
+        && many > MOST_FOR_ROUTES * one
+    {
+        bail!(
+            "lane routes: {many:.2} times the control's CPU, with one Route {one:.2}: the cost grows with the Routes"
+        );
     }
     Ok(())
 }
@@ -122,7 +157,11 @@ mod tests {
     }
 
     fn measured(gateway: f64, dropped: f64) -> Rounds {
-        let lane = Lane::chosen(&["plain".to_owned()]).unwrap()[0];
+        measured_in("plain", gateway, dropped)
+    }
+
+    fn measured_in(lane: &str, gateway: f64, dropped: f64) -> Rounds {
+        let lane = Lane::chosen(&[lane.to_owned()]).unwrap()[0];
         Rounds {
             lane,
             all: vec![round(gateway, 20.0, 0.1); 10],
@@ -145,13 +184,31 @@ mod tests {
 
     #[test]
     fn the_bound_is_on_the_median_ratio() {
-        assert!(judge(&[measured(50.0, 0.0)], 2.5, 1).is_ok());
-        assert!(judge(&[measured(50.4, 0.0)], 2.5, 1).is_err());
+        assert!(judge(&[measured(44.0, 0.0)], None, 1).is_ok());
+        assert!(judge(&[measured(44.4, 0.0)], None, 1).is_err());
+        assert!(judge(&[measured(44.4, 0.0)], Some(2.5), 1).is_ok());
+        assert!(judge(&[measured_in("single", 90.0, 0.0)], None, 1).is_ok());
     }
 
     #[test]
     fn a_gateway_that_drops_records_fails_however_cheap_it_is() {
-        let error = judge(&[measured(20.0, 3.0)], 2.5, 1).unwrap_err().to_string();
+        let error = judge(&[measured(20.0, 3.0)], None, 1).unwrap_err().to_string();
         assert!(error.contains("dropped 3 records of 10000"), "{error}");
+    }
+
+    #[test]
+    fn many_routes_may_cost_a_tenth_more_than_one() {
+        let lanes = |many| [measured(30.0, 0.0), measured_in("routes", many, 0.0)];
+        assert!(judge(&lanes(32.0), None, 1).is_ok());
+        let error = judge(&lanes(34.0), None, 1).unwrap_err().to_string();
+        assert!(error.contains("grows with the Routes"), "{error}");
+    }
+
+    #[test]
+    fn memory_is_judged_by_its_worst_moment() {
+        let mut rounds = measured(30.0, 0.0);
+        rounds.all[3].gateway.anonymous_bytes = 61_000_000;
+        let error = judge(&[rounds], None, 1).unwrap_err().to_string();
+        assert!(error.contains("61 MB"), "{error}");
     }
 }

@@ -132,7 +132,7 @@ async fn load(stage: &Stage, subject: &Subject, first_number: u64, requests: u64
         connections: stage.lane.connections,
         until: Until::Count(requests),
         pace: Pace::Closed,
-        requests: vec![subject.request.clone()],
+        requests: subject.requests.clone(),
         first_number,
         patience: PATIENCE,
         keep: Keep::Failures,

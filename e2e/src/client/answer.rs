@@ -55,13 +55,20 @@ impl Answer {
         Transcript::read(&self.body)
     }
 
-    /// What the first choice says, streamed or not.
+    /// What the first choice or text block says, streamed or not.
     pub fn content(&self) -> anyhow::Result<String> {
         if self.header("content-type").starts_with("text/event-stream") {
             return Ok(self.transcript()?.content());
         }
         let answer = self.json()?;
         let content = answer["choices"][0]["message"]["content"].as_str();
+        let text = || {
+            answer["content"]
+                .as_array()?
+                .iter()
+                .find_map(|block| block["text"].as_str())
+        };
+        let content = content.or_else(text);
         Ok(content.with_context(|| format!("no content: {answer}"))?.to_owned())
     }
 

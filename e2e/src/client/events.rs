@@ -1,6 +1,7 @@
-//! Server-sent events as a gateway writes them: one `data` line or one comment each. Anything else is a fault of the gateway.
+//! Server-sent events as a gateway writes them: one `data` line or one comment each, in Anthropic's dialect with the name of the event
+//! before it. Anything else is a fault of the gateway.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 /// One event.
@@ -8,6 +9,7 @@ use serde_json::Value;
 pub enum Event {
     Chunk(Value),
     Comment(String),
+    /// The end mark: `[DONE]` or `message_stop`.
     Done,
 }
 
@@ -30,18 +32,36 @@ impl Events {
         if let Some(comment) = text.strip_prefix(':') {
             return Ok(Some(Event::Comment(comment.trim().to_owned())));
         }
+        if let Some(named) = text.strip_prefix("event: ") {
+            return Self::named(named).map(Some);
+        }
         match text.strip_prefix("data: ") {
             Some("[DONE]") => Ok(Some(Event::Done)),
-            Some(data) => {
-                let chunk = serde_json::from_str(data).with_context(|| format!("an event is not JSON: {data}"))?;
-                Ok(Some(Event::Chunk(chunk)))
-            }
+            Some(data) => Ok(Some(Event::Chunk(json(data)?))),
             None => bail!("not an event: {text}"),
         }
+    }
+
+    /// An event whose name is the type of its data.
+    fn named(event: &str) -> anyhow::Result<Event> {
+        let (name, data) = event
+            .split_once("\ndata: ")
+            .with_context(|| format!("no data: {event}"))?;
+        let chunk = json(data)?;
+        ensure!(chunk["type"] == name, "the event {name} is another one: {data}");
+        Ok(if name == "message_stop" {
+            Event::Done
+        } else {
+            Event::Chunk(chunk)
+        })
     }
 
     /// What has come and is no whole event.
     pub fn rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
+}
+
+fn json(data: &str) -> anyhow::Result<Value> {
+    serde_json::from_str(data).with_context(|| format!("an event is not JSON: {data}"))
 }

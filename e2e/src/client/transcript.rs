@@ -1,4 +1,4 @@
-//! A stream, read to its end.
+//! A stream of either dialect, read to its end.
 
 use serde_json::Value;
 
@@ -9,14 +9,15 @@ use super::{Event, Events};
 pub struct Transcript {
     pub chunks: Vec<Value>,
     pub comments: usize,
-    /// It ended with `[DONE]`, and nothing came after.
+    /// It ended with its end mark, and nothing came after.
     pub is_done: bool,
     /// Bytes behind the last whole event.
     pub rest: Vec<u8>,
 }
 
 pub(super) fn content_of(chunk: &Value) -> Option<&str> {
-    chunk["choices"][0]["delta"]["content"].as_str()
+    let of_openai = chunk["choices"][0]["delta"]["content"].as_str();
+    of_openai.or_else(|| chunk["delta"]["text"].as_str())
 }
 
 impl Transcript {
@@ -25,7 +26,7 @@ impl Transcript {
         events.push(body);
         let mut transcript = Self::default();
         while let Some(event) = events.take()? {
-            anyhow::ensure!(!transcript.is_done, "an event after [DONE]: {event:?}");
+            anyhow::ensure!(!transcript.is_done, "an event after the end mark: {event:?}");
             match event {
                 Event::Chunk(chunk) => transcript.chunks.push(chunk),
                 Event::Comment(_) => transcript.comments += 1,
@@ -50,11 +51,12 @@ impl Transcript {
             .count()
     }
 
+    /// Why the answer ended, in the dialect's words.
     pub fn finish_reason(&self) -> Option<&str> {
-        self.chunks
-            .iter()
-            .rev()
-            .find_map(|chunk| chunk["choices"][0]["finish_reason"].as_str())
+        self.chunks.iter().rev().find_map(|chunk| {
+            let of_openai = chunk["choices"][0]["finish_reason"].as_str();
+            of_openai.or_else(|| chunk["delta"]["stop_reason"].as_str())
+        })
     }
 
     pub fn usage(&self) -> Option<Value> {

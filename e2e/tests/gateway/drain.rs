@@ -125,7 +125,10 @@ async fn what_is_under_way_when_the_grace_ends_is_told_so_and_recorded_as_cut() 
 #[tokio::test]
 async fn metrics_parse_and_agree_with_what_clients_saw() -> anyhow::Result<()> {
     let routes = [("fine", "sim-words-4"), ("limited", "sim-429")];
-    let routes = routes.map(|(name, model)| route(name, json!({ "targets": [target("only", "sim", model, 1)] })));
+    let routes = routes.map(|(name, model)| {
+        let targets = [target("only", "sim", model, 1)];
+        route(name, json!({ "targets": targets, "retry": { "attempts": 0 } }))
+    });
     let (_stage, gateway) = Stage::playing(&routes).await?;
     let mut tokens = [0, 0];
     for number in 0..20 {

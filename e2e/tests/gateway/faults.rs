@@ -91,6 +91,15 @@ impl Fault {
         )
     }
 
+    /// Each has its own: a key that is limited or refused is left alone for a while.
+    fn provider(&self) -> String {
+        if self.name == "gone" {
+            "gone".to_owned()
+        } else {
+            self.route("secured")
+        }
+    }
+
     fn body(&self, kind: &str) -> Value {
         let model = self.route(kind);
         if self.streamed { ask_stream(&model) } else { ask(&model) }
@@ -98,13 +107,15 @@ impl Fault {
 
     /// A Route with a good target behind the bad one, and one with the bad one alone.
     fn routes(&self) -> [Value; 2] {
-        let provider = if self.name == "gone" { "gone" } else { "secured" };
-        let bad = target("bad", provider, self.model, 1);
+        let bad = target("bad", &self.provider(), self.model, 1);
         // Those that are not about time have enough of it, on a busy machine too.
         let wait = if self.outcome == "timeout" { "1500ms" } else { "30s" };
         let timeouts = json!({ "connect": "2s", "firstToken": wait, "idle": wait });
-        let both = json!({ "targets": [bad, target("good", "sim", "sim-fast", 0)], "timeouts": timeouts });
-        let alone = json!({ "targets": [bad], "timeouts": timeouts });
+        // One try a target; the suite `faults` is about further ones.
+        let retry = json!({ "attempts": 0 });
+        let both =
+            json!({ "targets": [bad, target("good", "sim", "sim-fast", 0)], "timeouts": timeouts, "retry": retry });
+        let alone = json!({ "targets": [bad], "timeouts": timeouts, "retry": retry });
         [route(&self.route("two"), both), route(&self.route("one"), alone)]
     }
 }
@@ -117,12 +128,13 @@ async fn stage() -> anyhow::Result<(Stage, Gateway)> {
     let mut objects = vec![
         credential("credential", CREDENTIAL),
         provider("sim", json!({ "vendor": "Simulated" })),
-        provider("secured", json!({ "vendor": "Simulated", "auth": auth })),
         provider(
             "gone",
             json!({ "vendor": "OpenAICompatible", "baseUrl": format!("http://{gone}/v1"), "allowInsecure": true, "auth": auth }),
         ),
     ];
+    let secured = faults().filter(|fault| fault.name != "gone");
+    objects.extend(secured.map(|fault| provider(&fault.provider(), json!({ "vendor": "Simulated", "auth": auth }))));
     objects.extend(faults().flat_map(|fault| fault.routes()));
     stage.write("faults.yaml", &file(&objects))?;
     let gateway = stage.gateway(&[]).await?;
@@ -203,11 +215,8 @@ async fn check_error(gateway: &Gateway, fault: Fault) -> anyhow::Result<()> {
 
 fn check_error_object(answer: &Answer, fault: Fault) -> anyhow::Result<()> {
     let error = answer.error()?;
-    let provider = if fault.name == "gone" {
-        "default/gone"
-    } else {
-        "default/secured"
-    };
+    let provider = format!("default/{}", fault.provider());
+    let provider = provider.as_str();
     let metadata = &error["metadata"];
     ensure!(error["code"] == fault.code && error["type"].is_string(), "{error}");
     ensure!(

@@ -11,10 +11,12 @@ use crds::{
     object::{DEFAULT_NAMESPACE, ObjectName},
     provider::Dialect,
     reference::is_allowed,
-    snapshot::{Credential, KeyEntry, KeyRoutes, ProviderEntry, Role, RouteEntry, Snapshot, TargetEntry},
+    route::SessionAffinity,
+    snapshot::{KeyEntry, KeyRoutes, ProviderEntry, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry},
     vendor,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use tokio::time::Instant;
 
 use crate::{
     capture::policy::{LimitsByRoute, Policy},
@@ -23,9 +25,16 @@ use crate::{
         dialect::{anthropic, openai::json_string},
         price::Price,
     },
-    routing::choice::Sequence,
+    routing::{
+        account::Account,
+        breaker::Rules,
+        choice::{Candidate, Sequence},
+        health::Health,
+    },
     telemetry::metrics::{ModelLabels, ModelMetrics, RouteMetrics, TargetMetrics},
 };
+
+mod account;
 
 /// One configuration.
 pub struct Config {
@@ -34,11 +43,15 @@ pub struct Config {
     pub revision_header: HeaderValue,
     pub library: Library,
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
+    accounts: Accounts,
     /// By namespace, then by the name that clients send.
     routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
     /// By Provider and model.
     models: BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>,
 }
+
+/// By Provider.
+type Accounts = BTreeMap<ObjectName, Arc<Account>>;
 
 /// A client key.
 #[derive(Debug)]
@@ -71,6 +84,9 @@ pub struct Route {
     /// Those that resolved.
     pub targets: Vec<Target>,
     pub sequence: Sequence,
+    pub retry: RetryEntry,
+    pub breaker: Rules,
+    pub affinity: SessionAffinity,
     pub commit_after: Duration,
     pub capture: Policy,
     pub metrics: RouteMetrics,
@@ -95,8 +111,11 @@ pub struct Target {
     pub model_json: Bytes,
     pub dialect: Dialect,
     pub uri: Uri,
-    /// All headers of a request but its length: host, credential, content type, those of the Provider.
+    /// All headers of a request but its length and the credential: host, content type, those of the Provider.
     pub headers: HeaderMap,
+    /// The Provider's keys and places.
+    pub account: Arc<Account>,
+    pub health: Arc<Health>,
     pub timeouts: Timeouts,
     pub price: Option<Price>,
     /// What is put in front of the messages of each request, unless it wants another prompt.
@@ -120,21 +139,31 @@ pub struct Timeouts {
 }
 
 impl Config {
-    /// Looks everything up. Counters of Routes go on from `previous`.
+    /// Looks everything up. What was counted and learnt of Routes, targets and Providers goes on from `previous`.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let library = Library::of(&snapshot, previous.map(|config| &config.library));
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
         let mut models = BTreeMap::new();
+        let before: HashMap<&ObjectName, &Route> = previous
+            .iter()
+            .flat_map(|config| config.routes.values().flat_map(BTreeMap::values))
+            .map(|route| (&route.object, &**route))
+            .collect();
+        let accounts: Accounts = snapshot
+            .providers
+            .iter()
+            .map(|(object, entry)| {
+                let before = previous.and_then(|config| config.accounts.get(object));
+                (
+                    object.clone(),
+                    Arc::new(account::resolve(entry, before.map(AsRef::as_ref))),
+                )
+            })
+            .collect();
         for (object, entry) in &snapshot.routes {
-            let before = previous.and_then(|config| {
-                config
-                    .routes
-                    .get(&object.namespace)?
-                    .values()
-                    .find(|route| route.object == *object)
-            });
-            let mut route = Route::resolve(object, entry, (&snapshot, &library), before.map(AsRef::as_ref));
-            route.keep_counting(before.map(AsRef::as_ref), previous, &mut models);
+            let before = before.get(object).copied();
+            let mut route = Route::resolve(object, entry, (&snapshot, &accounts, &library), before);
+            route.keep_counting(before, previous, &mut models);
             let route = Arc::new(route);
             let names = routes.entry(object.namespace.clone()).or_default();
             names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
@@ -150,6 +179,7 @@ impl Config {
             revision,
             library,
             keys,
+            accounts,
             routes,
             models,
             snapshot,
@@ -208,6 +238,11 @@ impl Config {
         routes.filter(|route| caller.may_use(route))
     }
 
+    /// The accounts of all Providers.
+    pub fn accounts(&self) -> impl Iterator<Item = (&ObjectName, &Account)> {
+        self.accounts.iter().map(|(provider, account)| (provider, &**account))
+    }
+
     /// How much of each Route's requests is kept.
     pub fn capture_limits(&self) -> LimitsByRoute {
         let routes = self.all_routes().into_iter();
@@ -237,6 +272,14 @@ impl Caller {
         match self {
             Self::Local => None,
             Self::Key(key) => Some(&key.name),
+        }
+    }
+
+    /// The hash of the key.
+    pub fn key_sha256(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::Local => None,
+            Self::Key(key) => Some(&key.sha256),
         }
     }
 
@@ -286,21 +329,28 @@ impl Route {
     fn resolve(
         object: &ObjectName,
         entry: &RouteEntry,
-        (snapshot, library): (&Snapshot, &Library),
+        (snapshot, accounts, library): (&Snapshot, &Accounts, &Library),
         before: Option<&Self>,
     ) -> Self {
         let name: Arc<str> = object.to_string().into();
         let mut targets = Vec::with_capacity(entry.targets.len());
-        let mut weights = Vec::with_capacity(entry.targets.len());
+        let mut candidates = Vec::with_capacity(entry.targets.len());
         let mut models = Vec::with_capacity(entry.targets.len());
         for target in entry.targets.iter().filter(|target| target.resolved) {
-            let provider = snapshot.providers.get(&target.provider);
-            if let Some((provider, resolved)) =
-                provider.and_then(|it| Some((it, Target::resolve(target, (it, entry), library)?)))
-            {
+            let (Some(provider), Some(account)) =
+                (snapshot.providers.get(&target.provider), accounts.get(&target.provider))
+            else {
+                continue;
+            };
+            let known = before.and_then(|route| route.health_of(target));
+            if let Some(resolved) = Target::resolve(target, (provider, account, known), entry, library) {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
-                weights.push(target.weight);
+                candidates.push(Candidate {
+                    name: &target.name,
+                    weight: target.weight,
+                    priority: target.priority,
+                });
             }
         }
         let smallest = |tokens: fn(&crds::snapshot::ModelEntry) -> Option<u64>| {
@@ -314,7 +364,7 @@ impl Route {
         Self {
             header: header_value(&name),
             metrics: before.map_or_else(RouteMetrics::default, |route| route.metrics.clone()),
-            sequence: Sequence::new(entry.strategy, &weights, before.map(|route| &route.sequence)),
+            sequence: Sequence::new(entry.strategy, &candidates, before.map(|route| &route.sequence)),
             context_tokens: smallest(|model| model.context_tokens),
             max_output_tokens: smallest(|model| model.max_output_tokens),
             model: entry
@@ -322,6 +372,9 @@ impl Route {
                 .first()
                 .map_or_else(Box::default, |name| name.as_str().into()),
             allowed_namespaces: entry.allowed_namespaces.clone(),
+            retry: entry.retry.clone(),
+            breaker: entry.breaker,
+            affinity: entry.affinity,
             commit_after: entry.timeouts.commit_after,
             capture: Policy::of(&entry.capture),
             object: object.clone(),
@@ -352,11 +405,22 @@ impl Route {
     }
 }
 
+impl Route {
+    /// What is known of a target, unless it is another model by now.
+    fn health_of(&self, entry: &TargetEntry) -> Option<&Arc<Health>> {
+        let mut targets = self.targets.iter();
+        let same = targets.find(|target| *target.name == *entry.name)?;
+        let is_same = *same.model == *entry.model && *same.provider == *entry.provider.to_string();
+        is_same.then_some(&same.health)
+    }
+}
+
 impl Target {
     /// None when the compiler let something through that no request can be made of.
     fn resolve(
         entry: &TargetEntry,
-        (provider, route): (&ProviderEntry, &RouteEntry),
+        (provider, account, known): (&ProviderEntry, &Arc<Account>, Option<&Arc<Health>>),
+        route: &RouteEntry,
         library: &Library,
     ) -> Option<Self> {
         let prompt = match &entry.prompt {
@@ -385,6 +449,8 @@ impl Target {
             model: Arc::clone(&labels.model),
             model_json: json_string(&entry.model),
             headers: request_headers(&uri, provider)?,
+            account: Arc::clone(account),
+            health: known.map_or_else(|| Arc::new(Health::new(Instant::now())), Arc::clone),
             uri,
             dialect: provider.dialect,
             timeouts: Timeouts {
@@ -418,20 +484,10 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
         header::USER_AGENT,
         HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
     );
-    let credential = provider.credential.as_ref().map(Credential::expose);
-    let (name, value) = match provider.dialect {
-        Dialect::OpenAI => (header::AUTHORIZATION, credential.map(|key| format!("Bearer {key}"))),
-        Dialect::Anthropic => {
-            headers
-                .entry(anthropic::VERSION_HEADER)
-                .or_insert(HeaderValue::from_static(anthropic::VERSION));
-            (HeaderName::from_static("x-api-key"), credential.map(str::to_owned))
-        }
-    };
-    if let Some(value) = value {
-        let mut value = HeaderValue::from_str(&value).ok()?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
+    if provider.dialect == Dialect::Anthropic {
+        headers
+            .entry(anthropic::VERSION_HEADER)
+            .or_insert(HeaderValue::from_static(anthropic::VERSION));
     }
     Some(headers)
 }

@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use crds::route::SessionAffinity;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use tokio::time::{Instant, sleep};
 
@@ -35,6 +36,7 @@ use crate::{
         stamp::Stamp,
     },
     routing::{
+        affinity::Affinity,
         exchange::{Exchange, Opening},
         live::{Live, StreamRequest, Unopened, open},
         tries::Unanswered,
@@ -42,6 +44,7 @@ use crate::{
     },
 };
 
+const SESSION: HeaderName = HeaderName::from_static("x-session-id");
 const GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
 const SNAPSHOT: HeaderName = HeaderName::from_static("x-route-switch-snapshot");
 const ROUTE: HeaderName = HeaderName::from_static("x-route-switch-route");
@@ -121,11 +124,12 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         Err(error) => return chat.refuse(error, None),
     };
     chat.exchange.routed(&route, request.body());
+    let affinity = affinity(&route, &request, &parts.headers, &caller);
     if request.stream() {
         // In a box of its own, so that the future of a request that is not streamed stays small.
-        Box::pin(chat.stream(route, request)).await
+        Box::pin(chat.stream(route, affinity, request)).await
     } else {
-        chat.whole(&route, &request).await
+        chat.whole(&route, affinity, &request).await
     }
 }
 
@@ -178,10 +182,10 @@ impl Chat {
         response
     }
 
-    async fn whole(mut self, route: &Route, request: &ClientRequest) -> Response {
+    async fn whole(mut self, route: &Route, affinity: Option<Affinity>, request: &ClientRequest) -> Response {
         let asked = tokio::select! {
             biased;
-            asked = whole::ask(&self.worker.clients, route, request, &mut self.exchange) => Some(asked),
+            asked = whole::ask(&self.worker.clients, route, affinity, request, &mut self.exchange) => Some(asked),
             () = self.worker.ledger.ending.cancelled() => None,
         };
         let whole = match asked {
@@ -220,7 +224,7 @@ impl Chat {
         response
     }
 
-    async fn stream(self, route: Arc<Route>, request: ClientRequest) -> Response {
+    async fn stream(self, route: Arc<Route>, affinity: Option<Affinity>, request: ClientRequest) -> Response {
         let Self {
             worker,
             contract,
@@ -237,6 +241,7 @@ impl Chat {
         let asked = StreamRequest {
             clients: Arc::clone(&worker.clients),
             route: Arc::clone(&route),
+            affinity,
             request,
             place,
         };
@@ -290,6 +295,20 @@ impl Chat {
         let (outcome, error) = meaning(route, unanswered, self.exchange.attempts());
         let target = unanswered.last.as_ref().map(|(index, _)| &route.targets[*index]);
         self.fail(outcome, error, Some(route), target)
+    }
+}
+
+/// What keeps the request at one target, where the Route has it so.
+fn affinity(route: &Route, request: &ClientRequest, headers: &HeaderMap, caller: &Caller) -> Option<Affinity> {
+    match route.affinity {
+        SessionAffinity::None => None,
+        SessionAffinity::Key => Some(Affinity::of(caller.key_sha256()?)),
+        SessionAffinity::Session => {
+            let in_body = request.session().map(str::as_bytes);
+            let in_headers = || Some(headers.get(SESSION)?.as_bytes());
+            let user = || Some(request.user()?.as_bytes());
+            Some(Affinity::of(in_body.or_else(in_headers).or_else(user)?))
+        }
     }
 }
 

@@ -179,7 +179,7 @@ impl ApiError {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
                 (status, "invalid_request", INVALID, "invalid_request")
             }
-            (Outcome::RateLimited, _) => (
+            (Outcome::RateLimited, Some(_)) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limit_exceeded",
                 "rate_limit_error",
@@ -192,7 +192,7 @@ impl ApiError {
                 "server_error",
                 "provider_unavailable",
             ),
-            (_, Some(503 | 529)) => (
+            (_, Some(503 | 529)) | (Outcome::RateLimited, None) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 OVERLOADED,
                 "server_error",
@@ -206,14 +206,14 @@ impl ApiError {
             ),
         };
         let mut error = Self::new(status, code, kind, upstream_message(&provider, failure));
-        if let Failure::Status { error: said, .. } = failure {
-            if failure.is_clients_own() {
-                error.message.clone_from(&said.message);
-                error.param.clone_from(&said.param);
-                error.code = said.code.clone().unwrap_or(error.code);
-            }
-            error.retry_after = failure.retry_after();
+        if let Failure::Status { error: said, .. } = failure
+            && failure.is_clients_own()
+        {
+            error.message.clone_from(&said.message);
+            error.param.clone_from(&said.param);
+            error.code = said.code.clone().unwrap_or(error.code);
         }
+        error.retry_after = failure.retry_after();
         error.metadata = Some(Box::new(Metadata {
             error_type,
             provider: Some(provider),

@@ -11,11 +11,13 @@ use axum::{
 use crds::snapshot::Role;
 use http::Request;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{authenticate::authorize, router::Worker, server::Connection};
 use crate::{
     app::{App, ConfigFault},
-    config::resolved::{Caller, Config},
+    config::resolved::{Caller, Config, Target},
+    routing::breaker::State as Breaker,
 };
 
 pub(super) async fn status(State(worker): State<Arc<Worker>>, request: Request<Body>) -> Response {
@@ -60,6 +62,24 @@ fn in_the_open(app: &App, config: &Config, faults: usize) -> Value {
     })
 }
 
+/// Adds how a target does now.
+fn health(combination: &mut Value, target: &Target) {
+    let now = Instant::now();
+    let (breaker, open_for) = match target.health.breaker.state(now) {
+        Breaker::Closed => ("closed", None),
+        Breaker::Open(left) => ("open", Some(left.as_secs_f64())),
+        Breaker::HalfOpen => ("half_open", None),
+    };
+    let cooling_keys: Vec<Value> = target
+        .account
+        .cooling_keys(now)
+        .map(|(name, left)| json!({ "key": name, "seconds": left.as_secs_f64() }))
+        .collect();
+    combination["breaker"] = json!({ "state": breaker, "open_for_seconds": open_for });
+    combination["cooling_keys"] = json!(cooling_keys);
+    combination["in_flight"] = json!(target.health.in_flight());
+}
+
 /// Adds what a Viewer of its namespace, or of all, may see.
 fn for_viewers(status: &mut Value, faults: &[ConfigFault], config: &Config, caller: &Caller) {
     let namespace = caller.confined_to();
@@ -73,7 +93,7 @@ fn for_viewers(status: &mut Value, faults: &[ConfigFault], config: &Config, call
             continue;
         };
         for target in &entry.targets {
-            combinations.push(json!({
+            let mut combination = json!({
                 "id": format!("{}/{}", route.name, target.name),
                 "route": &*route.name,
                 "names": entry.names,
@@ -81,10 +101,15 @@ fn for_viewers(status: &mut Value, faults: &[ConfigFault], config: &Config, call
                 "provider": target.provider,
                 "model": target.model,
                 "weight": target.weight,
+                "priority": target.priority,
                 "strategy": entry.strategy,
                 "usable": target.resolved,
                 "serving_last_good": entry.stale,
-            }));
+            });
+            if let Some(target) = route.targets.iter().find(|known| *known.name == *target.name) {
+                health(&mut combination, target);
+            }
+            combinations.push(combination);
         }
     }
     status["count"] = json!(combinations.len());

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crds::route::RetryOn;
+
 use super::{canonical::Inexpressible, fault::Fault, upstream_error::UpstreamError};
 use crate::{capture::record::Outcome, prompts::prompt};
 
@@ -40,6 +42,9 @@ pub enum Failure {
     /// Nothing was sent: the request lacks what the target's prompt needs. Another target may have another prompt.
     #[error("{0}")]
     Prompt(#[from] prompt::Error),
+    /// Nothing was sent to the provider.
+    #[error("its limit of {limit} requests at once is reached")]
+    Full { limit: usize },
 }
 
 impl Failure {
@@ -54,10 +59,32 @@ impl Failure {
         )
     }
 
+    /// Whether the target is the worse for it.
+    pub fn counts_against_target(&self) -> bool {
+        !self.is_clients_own() && !matches!(self, Self::Full { .. } | Self::Inexpressible(_) | Self::Prompt(_))
+    }
+
+    /// As what it is worth a further try at the same target; none if it never is.
+    pub fn retry_on(&self) -> Option<RetryOn> {
+        match self {
+            Self::Connect(_) => Some(RetryOn::Connect),
+            Self::ConnectTimeout(_)
+            | Self::FirstTokenTimeout(_)
+            | Self::IdleTimeout(_)
+            | Self::TotalTimeout(_)
+            | Self::Broken(_)
+            | Self::EarlyEnd
+            | Self::Status { status: 408, .. } => Some(RetryOn::Timeout),
+            Self::Status { status: 429, .. } => Some(RetryOn::RateLimited),
+            Self::Status { status: 500.., .. } | Self::Fault(Fault::Reported(_)) => Some(RetryOn::ServerError),
+            _ => None,
+        }
+    }
+
     /// How the try counts.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Status { status: 429, .. } => Outcome::RateLimited,
+            Self::Status { status: 429, .. } | Self::Full { .. } => Outcome::RateLimited,
             Self::ConnectTimeout(_) | Self::FirstTokenTimeout(_) | Self::IdleTimeout(_) | Self::TotalTimeout(_) => {
                 Outcome::Timeout
             }
@@ -78,6 +105,7 @@ impl Failure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::Full { .. } => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

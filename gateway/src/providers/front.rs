@@ -69,6 +69,14 @@ impl ClientRequest {
         }
     }
 
+    /// What the client says makes requests one session, in the body.
+    pub fn session(&self) -> Option<&str> {
+        match self {
+            Self::OpenAi(request) => request.session.as_deref(),
+            Self::Anthropic(_) => None,
+        }
+    }
+
     /// Length of what the model reads, in bytes, for estimates.
     pub fn prompt_bytes(&self) -> usize {
         match self {

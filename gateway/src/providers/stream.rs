@@ -78,6 +78,7 @@ impl StreamWriter {
 
     /// Takes the data of one event; appends what the client gets for it now.
     pub fn event(&mut self, data: Bytes, out: &mut BytesMut) -> Result<Event, Fault> {
+        let data = in_one_line(data);
         match self {
             Self::OpenAi(writer) => writer.event(data, out),
             Self::ToOpenAi(stream) => stream.event(&data, out),
@@ -197,5 +198,24 @@ fn in_all(meanings: &[Meaning]) -> Event {
         Event::Content
     } else {
         Event::Preamble
+    }
+}
+
+/// Data of several lines as one, which is how it goes on to the client: JSON may have a space where it has a line's end.
+fn in_one_line(data: Bytes) -> Bytes {
+    if memchr::memchr(b'\n', &data).is_none() {
+        return data;
+    }
+    let spaced = data.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte });
+    spaced.collect::<Vec<u8>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_of_several_lines_goes_on_as_one() {
+        assert_eq!(in_one_line(Bytes::from_static(b"{\"a\":\n\n1}")), "{\"a\":  1}");
     }
 }

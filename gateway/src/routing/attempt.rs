@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -21,6 +21,9 @@ use crate::{
 
 /// Longest error body that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The header that carries a credential.
+pub type Credential = (HeaderName, HeaderValue);
 
 /// When an attempt must have come how far.
 #[derive(Clone, Copy, Debug)]
@@ -53,15 +56,25 @@ impl Deadlines {
 pub async fn send(
     clients: &Clients,
     target: &Target,
+    credential: Option<&Credential>,
     request: &ClientRequest,
     exchange: &Exchange,
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
     let body = request.body_for(target)?;
-    let mut headers = target.headers.clone();
-    request.add_headers(target, &mut headers);
+    let mut headers = headers_for(target, credential, request);
     exchange.propagate(&mut headers);
     post(clients, target, target.uri.clone(), headers, body, deadlines).await
+}
+
+/// The headers of a request to a target.
+pub fn headers_for(target: &Target, credential: Option<&Credential>, request: &ClientRequest) -> HeaderMap {
+    let mut headers = target.headers.clone();
+    if let Some((name, value)) = credential {
+        headers.insert(name, value.clone());
+    }
+    request.add_headers(target, &mut headers);
+    headers
 }
 
 /// Sends a body to a target's provider and waits for the head of the answer.

@@ -1,159 +1,144 @@
-//! The order in which a Route's targets are tried. Pure but for one counter.
+//! The order in which a Route's targets are tried. Pure but for the counters of turns.
 //!
-//! Weights are spread by the smooth weighted round robin that nginx uses, worked out once into a table: a request takes the next
-//! entry with one atomic addition, and any run of as many requests as the table is long has exact shares.
-
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+//! Lower priorities come first; within one, turns by weight or the session's own target; those without a weight come last of all.
 
 use crds::route::Strategy;
+
+use super::{
+    affinity::{Affinity, Seat},
+    turns::Turns,
+};
 
 /// Whom to try first, request by request, and whom next.
 #[derive(Debug, Default)]
 pub struct Sequence {
-    /// Indices of targets.
-    table: Box<[u8]>,
-    /// Bit i: target i has a weight above 0.
-    weighted: u16,
-    targets: u8,
-    next: Arc<AtomicUsize>,
+    /// By priority, lower first.
+    tiers: Box<[Tier]>,
+    /// Targets without a weight, by priority, then as declared.
+    fallbacks: Box<[u8]>,
+}
+
+/// What the choice knows of a target.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    pub name: &'a str,
+    pub weight: u32,
+    pub priority: u32,
+}
+
+/// One request's way through the targets: each comes once at most.
+#[derive(Debug)]
+pub struct Order<'a> {
+    sequence: &'a Sequence,
+    affinity: Option<Affinity>,
+    /// Bit i: target i had its chance.
+    seen: u16,
+    tier: usize,
+}
+
+/// The targets of one priority that have a weight.
+#[derive(Debug)]
+struct Tier {
+    priority: u32,
+    turns: Turns,
+    /// Index of the target, and its seat.
+    seats: Box<[(u8, Seat)]>,
 }
 
 impl Sequence {
-    /// A sequence for targets of these weights (at most 16); the count goes on from `before`.
-    pub fn new(strategy: Strategy, weights: &[u32], before: Option<&Self>) -> Self {
-        let mut shares: Vec<u32> = match strategy {
-            Strategy::Weighted => weights.to_vec(),
-            Strategy::RoundRobin => weights.iter().map(|weight| (*weight).min(1)).collect(),
+    /// A sequence for these targets (at most 16); the counts go on from `before`.
+    pub fn new(strategy: Strategy, targets: &[Candidate<'_>], before: Option<&Self>) -> Self {
+        let share = |target: &Candidate<'_>| match strategy {
+            Strategy::Weighted => target.weight,
+            Strategy::RoundRobin => target.weight.min(1),
         };
-        let mut weighted = 0;
-        for (index, share) in shares.iter().enumerate() {
-            weighted |= u16::from(*share > 0) << index;
-        }
-        if weighted == 0 {
-            // Only fallbacks are left: the first of them serves.
-            shares.iter_mut().take(1).for_each(|share| *share = 1);
-        }
+        let mut priorities: Vec<u32> = targets
+            .iter()
+            .filter(|target| target.weight > 0)
+            .map(|target| target.priority)
+            .collect();
+        priorities.sort_unstable();
+        priorities.dedup();
+        let tiers = priorities.into_iter().map(|priority| {
+            let shares: Vec<u32> = targets
+                .iter()
+                .map(|target| if target.priority == priority { share(target) } else { 0 })
+                .collect();
+            let seats = indexed(targets)
+                .filter(|(_, target)| target.priority == priority && target.weight > 0)
+                .map(|(index, target)| (index, Seat::new(target.name, share(target))));
+            let same = before.and_then(|before| before.tiers.iter().find(|tier| tier.priority == priority));
+            Tier {
+                priority,
+                turns: Turns::new(&shares, same.map(|tier| &tier.turns)),
+                seats: seats.collect(),
+            }
+        });
+        let mut fallbacks: Vec<(u32, u8)> = indexed(targets)
+            .filter(|(_, target)| target.weight == 0)
+            .map(|(index, target)| (target.priority, index))
+            .collect();
+        fallbacks.sort_unstable();
         Self {
-            table: smooth(&shares).into(),
-            weighted,
-            targets: u8::try_from(weights.len()).unwrap_or(u8::MAX),
-            next: before.map_or_else(Arc::default, |sequence| Arc::clone(&sequence.next)),
+            tiers: tiers.collect(),
+            fallbacks: fallbacks.into_iter().map(|(_, index)| index).collect(),
         }
     }
 
-    /// The target to try first for the next request; none if there is no target.
-    pub fn first(&self) -> Option<usize> {
-        match self.table.len() {
-            0 => None,
-            1 => Some(usize::from(self.table[0])),
-            length => Some(usize::from(
-                self.table[self.next.fetch_add(1, Ordering::Relaxed) % length],
-            )),
+    /// The order for one more request.
+    pub fn order(&self, affinity: Option<Affinity>) -> Order<'_> {
+        Order {
+            sequence: self,
+            affinity,
+            seen: 0,
+            tier: 0,
         }
-    }
-
-    /// The target to try after the last one failed. `tried` has a bit for each tried already. Those with a weight come first,
-    /// in their order behind the first one; then the fallbacks.
-    pub fn after(&self, first: usize, tried: u16) -> Option<usize> {
-        let targets = usize::from(self.targets);
-        let rest = (1..=targets)
-            .map(|step| (first + step) % targets)
-            .filter(|index| tried & 1 << index == 0);
-        let is_weighted = |index: &usize| self.weighted & 1 << index != 0;
-        rest.clone()
-            .find(is_weighted)
-            .or_else(|| (0..targets).find(|index| tried & 1 << index == 0))
     }
 }
 
-fn smooth(shares: &[u32]) -> Vec<u8> {
-    let divisor = shares.iter().copied().fold(0, greatest_common_divisor).max(1);
-    let shares: Vec<i64> = shares.iter().map(|share| i64::from(share / divisor)).collect();
-    let total: i64 = shares.iter().sum();
-    let mut current = vec![0_i64; shares.len()];
-    let mut table = Vec::new();
-    for _ in 0..total {
-        for (value, share) in current.iter_mut().zip(&shares) {
-            *value += share;
-        }
-        let mut best = 0;
-        for (index, value) in current.iter().enumerate() {
-            if *value > current[best] {
-                best = index;
+impl Order<'_> {
+    /// The next target that lets the request in, with what `admit` gave.
+    pub fn next<P>(&mut self, mut admit: impl FnMut(usize) -> Option<P>) -> Option<(usize, P)> {
+        loop {
+            let candidate = self.candidate()?;
+            self.seen |= 1 << candidate;
+            if let Some(pass) = admit(candidate) {
+                return Some((candidate, pass));
             }
         }
-        current[best] -= total;
-        table.push(u8::try_from(best).unwrap_or(u8::MAX));
     }
-    table
+
+    fn candidate(&mut self) -> Option<usize> {
+        let seen = self.seen;
+        let is_left = |index: usize| seen & 1 << index == 0;
+        while let Some(tier) = self.sequence.tiers.get(self.tier) {
+            let found = match self.affinity {
+                Some(affinity) => tier.closest(affinity, is_left),
+                None => tier.turns.next(is_left),
+            };
+            if found.is_some() {
+                return found;
+            }
+            self.tier += 1;
+        }
+        let mut fallbacks = self.sequence.fallbacks.iter().map(|index| usize::from(*index));
+        fallbacks.find(|index| is_left(*index))
+    }
 }
 
-fn greatest_common_divisor(one: u32, other: u32) -> u32 {
-    if other == 0 {
-        one
-    } else {
-        greatest_common_divisor(other, one % other)
+impl Tier {
+    fn closest(&self, affinity: Affinity, is_left: impl Fn(usize) -> bool) -> Option<usize> {
+        let left = self.seats.iter().filter(|(index, _)| is_left(usize::from(*index)));
+        let scored = left.map(|(index, seat)| (usize::from(*index), seat.score(affinity)));
+        scored
+            .max_by(|(_, one), (_, other)| one.total_cmp(other))
+            .map(|(index, _)| index)
     }
+}
+
+fn indexed<'a, 'b>(targets: &'a [Candidate<'b>]) -> impl Iterator<Item = (u8, &'a Candidate<'b>)> {
+    (0..=u8::MAX).zip(targets)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::{prop_assert, prop_assume, proptest};
-
-    use super::*;
-
-    #[test]
-    fn round_robin_takes_turns_and_leaves_out_fallbacks() {
-        let sequence = Sequence::new(Strategy::RoundRobin, &[5, 0, 1], None);
-        let firsts: Vec<_> = (0..4).filter_map(|_| sequence.first()).collect();
-        assert_eq!(firsts, [0, 2, 0, 2]);
-    }
-
-    #[test]
-    fn fallbacks_come_last_and_each_target_once() {
-        let sequence = Sequence::new(Strategy::Weighted, &[0, 7, 3, 0], None);
-        let mut tried = 1 << 1;
-        let mut order = vec![1];
-        while let Some(next) = sequence.after(1, tried) {
-            tried |= 1 << next;
-            order.push(next);
-        }
-        assert_eq!(order, [1, 2, 0, 3]);
-    }
-
-    #[test]
-    fn fallbacks_serve_when_nothing_else_is_left_and_no_target_is_no_panic() {
-        assert_eq!(Sequence::new(Strategy::Weighted, &[0, 0], None).first(), Some(0));
-        let none = Sequence::new(Strategy::Weighted, &[], None);
-        assert_eq!((none.first(), none.after(0, 0)), (None, None));
-    }
-
-    #[test]
-    fn the_count_goes_on_over_a_change_of_configuration() {
-        let before = Sequence::new(Strategy::RoundRobin, &[1, 1], None);
-        before.first();
-        assert_eq!(
-            Sequence::new(Strategy::RoundRobin, &[1, 1], Some(&before)).first(),
-            Some(1)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn shares_of_any_thousand_requests_are_right_within_two(weights in proptest::collection::vec(0..1000_u32, 1..16), skip in 0..5000_usize) {
-            prop_assume!(weights.iter().any(|weight| *weight > 0));
-            let sequence = Sequence::new(Strategy::Weighted, &weights, None);
-            let total: u32 = weights.iter().sum();
-            for _ in 0..skip { sequence.first(); }
-            let mut counts = vec![0_u32; weights.len()];
-            for _ in 0..1000 { counts[sequence.first().unwrap()] += 1; }
-            for (count, weight) in counts.iter().zip(&weights) {
-                let share = f64::from(*weight) * 1000.0 / f64::from(total);
-                prop_assert!((f64::from(*count) - share).abs() <= 2.0, "{count} of {share}");
-            }
-        }
-    }
-}
+mod tests;

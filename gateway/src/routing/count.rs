@@ -1,10 +1,10 @@
 //! Tokens of a request, as a target counts them. No model is asked, so there is nothing to book.
 
 use http::Uri;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
-    attempt::{Deadlines, check_content_type, post},
+    attempt::{Deadlines, check_content_type, headers_for, post},
     whole::read,
 };
 use crate::{
@@ -19,8 +19,8 @@ pub async fn count(clients: &Clients, target: &Target, request: &ClientRequest) 
         .map_err(|_| Failure::Connect("the address of the counter is no URL".to_owned()))?;
     let deadlines = Deadlines::from_now(target);
     let body = request.body_for(target)?;
-    let mut headers = target.headers.clone();
-    request.add_headers(target, &mut headers);
+    let key = target.account.force(Instant::now());
+    let headers = headers_for(target, target.account.header(key), request);
     let answer = post(clients, target, uri, headers, body, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let text = timeout_at(deadlines.total, read(answer.into_body(), target, &deadlines))

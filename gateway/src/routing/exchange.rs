@@ -247,6 +247,16 @@ impl Exchange {
         self.close(current, Outcome::Ok);
     }
 
+    /// How long the request has been under way.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The request waited between attempts; that is no work of the gateway's own.
+    pub fn waited(&mut self, duration: Duration) {
+        self.waited += duration;
+    }
+
     /// Time that was the gateway's own so far.
     pub fn overhead_micros(&self) -> u64 {
         let waiting = self

@@ -15,9 +15,11 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use super::{
-    attempt::{Deadlines, check_content_type, send},
+    affinity::Affinity,
+    attempt::{Credential, Deadlines, check_content_type, send},
     exchange::{Answered, Exchange},
-    tries::{Ask, Unanswered, until_answered},
+    hold::Hold,
+    tries::{Ask, Entered, Unanswered, note_failure, note_success, until_answered},
     whole::estimated_tokens,
 };
 use crate::{
@@ -46,6 +48,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub struct StreamRequest {
     pub clients: Arc<Clients>,
     pub route: Arc<Route>,
+    pub affinity: Option<Affinity>,
     pub request: ClientRequest,
     pub place: UsagePlace,
 }
@@ -54,6 +57,8 @@ pub struct StreamRequest {
 pub struct Live {
     route: Arc<Route>,
     target: usize,
+    /// None once the target is judged.
+    hold: Option<Hold>,
     source: Source,
     exchange: Option<Exchange>,
     attempts: usize,
@@ -90,6 +95,7 @@ pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, 
     let StreamRequest {
         clients,
         route,
+        affinity,
         request,
         place,
     } = asked;
@@ -98,9 +104,14 @@ pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, 
         request: &request,
         place,
     };
-    match until_answered(&route, &mut exchange, ask).await {
-        Ok((target, (source, ready))) => Ok(Live {
-            target,
+    match until_answered(&route, affinity, &mut exchange, ask).await {
+        Ok(Entered {
+            index,
+            answer: (source, ready),
+            hold,
+        }) => Ok(Live {
+            target: index,
+            hold: Some(hold),
             source,
             attempts: exchange.attempts(),
             exchange: Some(exchange),
@@ -125,23 +136,32 @@ impl Ask for AskStream<'_> {
         self.request.choice()
     }
 
-    async fn at(&mut self, target: &Target, exchange: &Exchange) -> Result<(Source, BytesMut), Failure> {
+    async fn at(
+        &mut self,
+        target: &Target,
+        credential: Option<&Credential>,
+        exchange: &Exchange,
+    ) -> Result<(Source, BytesMut), Failure> {
         let mut ready = BytesMut::new();
-        let source = open_target(self.clients, target, self.request, exchange, self.place, &mut ready).await?;
+        let source = open_target(self, target, credential, exchange, &mut ready).await?;
         Ok((source, ready))
     }
 }
 
 async fn open_target(
-    clients: &Clients,
+    ask: &AskStream<'_>,
     target: &Target,
-    request: &ClientRequest,
+    credential: Option<&Credential>,
     exchange: &Exchange,
-    place: UsagePlace,
     ready: &mut BytesMut,
 ) -> Result<Source, Failure> {
+    let AskStream {
+        clients,
+        request,
+        place,
+    } = *ask;
     let deadlines = Deadlines::from_now(target);
-    let answer = send(clients, target, request, exchange, &deadlines).await?;
+    let answer = send(clients, target, credential, request, exchange, &deadlines).await?;
     check_content_type(answer.headers(), "text/event-stream")?;
     let setting = Setting {
         stamp: Stamp {
@@ -310,6 +330,9 @@ impl Live {
             upstream_id: writer.take_upstream_id(),
         };
         if let Some(mut exchange) = self.exchange.take() {
+            if let Some(hold) = self.hold.take() {
+                note_success(&self.route, &self.route.targets[self.target], hold);
+            }
             exchange.answer_attempt(&answered);
             let trailer = Trailer {
                 target: &self.route.targets[self.target].name_json,
@@ -326,6 +349,9 @@ impl Live {
     fn break_off(&mut self, failure: Failure) -> Failure {
         let writer = &mut self.source.writer;
         if let Some(mut exchange) = self.exchange.take() {
+            if let Some(hold) = self.hold.take() {
+                note_failure(&self.route, &self.route.targets[self.target], hold, &failure);
+            }
             let outcome = match failure.outcome() {
                 Outcome::Timeout => Outcome::Timeout,
                 _ => Outcome::Cut,

@@ -7,9 +7,10 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    attempt::{Deadlines, check_content_type, send},
+    affinity::Affinity,
+    attempt::{Credential, Deadlines, check_content_type, send},
     exchange::{Answered, Exchange},
-    tries::{Ask, Unanswered, until_answered},
+    tries::{Ask, Entered, Unanswered, note_success, until_answered},
 };
 use crate::{
     capture::record::Usage,
@@ -32,11 +33,14 @@ pub struct Whole<'a> {
 pub async fn ask<'a>(
     clients: &Clients,
     route: &'a Route,
+    affinity: Option<Affinity>,
     request: &ClientRequest,
     exchange: &mut Exchange,
 ) -> Result<Whole<'a>, Unanswered> {
-    let (index, answer) = until_answered(route, exchange, AskWhole { clients, request }).await?;
+    let Entered { index, answer, hold } =
+        until_answered(route, affinity, exchange, AskWhole { clients, request }).await?;
     let target = &route.targets[index];
+    note_success(route, target, hold);
     let answered = account(&answer, target, request);
     exchange.answer_attempt(&answered);
     Ok(Whole {
@@ -58,19 +62,25 @@ impl Ask for AskWhole<'_> {
         self.request.choice()
     }
 
-    async fn at(&mut self, target: &Target, exchange: &Exchange) -> Result<Answer, Failure> {
-        ask_target(self.clients, target, self.request, exchange).await
+    async fn at(
+        &mut self,
+        target: &Target,
+        credential: Option<&Credential>,
+        exchange: &Exchange,
+    ) -> Result<Answer, Failure> {
+        ask_target(self, target, credential, exchange).await
     }
 }
 
 async fn ask_target(
-    clients: &Clients,
+    ask: &AskWhole<'_>,
     target: &Target,
-    request: &ClientRequest,
+    credential: Option<&Credential>,
     exchange: &Exchange,
 ) -> Result<Answer, Failure> {
+    let AskWhole { clients, request } = *ask;
     let deadlines = Deadlines::from_now(target);
-    let answer = send(clients, target, request, exchange, &deadlines).await?;
+    let answer = send(clients, target, credential, request, exchange, &deadlines).await?;
     check_content_type(answer.headers(), "application/json")?;
     let body = read(answer.into_body(), target, &deadlines).await?;
     Ok(Answer::read(body, target.dialect, request.dialect())?)

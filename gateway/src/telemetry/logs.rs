@@ -9,7 +9,7 @@ use std::{
 use tracing::Subscriber;
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, LevelFilter, filter_fn},
     fmt,
     layer::SubscriberExt,
     registry::LookupSpan,
@@ -58,7 +58,10 @@ fn install(format: Format, filter: &str, colours: bool, lines: Lines, traces: Op
             .with_tracked_inactivity(false)
             .with_context_activation(false)
             .with_tracer(traces.tracer())
-            .with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS))
+            .with_filter(
+                filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS)
+                    .with_max_level_hint(LevelFilter::INFO),
+            )
     });
     tracing_subscriber::registry()
         .with(written(format, filter, colours, lines))
@@ -72,7 +75,9 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = filter.and(filter_fn(|metadata| !metadata.is_span()));
+    // With a hint of the level, the many lines that nobody wants are left out at the price of one comparison.
+    let events = filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter.and(events);
     let layer = fmt::layer().with_writer(lines).with_target(false).with_ansi(colours);
     match format {
         Format::Text => layer.with_filter(filter).boxed(),

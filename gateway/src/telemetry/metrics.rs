@@ -8,6 +8,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry, proce
 
 mod buckets;
 mod families;
+mod faults;
 mod page;
 mod series;
 #[cfg(test)]
@@ -101,6 +102,7 @@ impl Metrics {
         page.extend(self.registry.gather());
         self.unrouted.show("", &mut page);
         show_counts(sources.config, &mut page);
+        faults::show(sources.config, &mut page);
         show_config(sources, &mut page);
         show_queue(sources.queue, &mut page);
         page.counter(&families::LOST_LINES, &[], sources.lost_lines);

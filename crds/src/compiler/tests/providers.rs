@@ -14,6 +14,23 @@ fn secret() -> Value {
     credential("keys", json!({"main": SECRET}))
 }
 
+/// Names and values of the credentials.
+fn secrets(entry: &ProviderEntry) -> Vec<(&str, &str)> {
+    let credentials = entry.credentials.iter();
+    credentials
+        .map(|entry| (entry.name.as_str(), entry.credential.expose()))
+        .collect()
+}
+
+/// A Provider with two keys of one Secret.
+fn two_keys() -> Value {
+    let key = |key: &str, weight: u32| json!({"secretRef": {"name": "keys", "key": key}, "weight": weight});
+    provider(
+        "p",
+        json!({"vendor": "OpenAI", "auth": {"keys": [key("main", 3), key("second", 1)]}}),
+    )
+}
+
 #[test]
 fn base_urls_come_from_the_object_the_vendor_or_the_simulator() {
     let none = json!({"none": {}});
@@ -100,8 +117,8 @@ fn auth_that_is_omitted_depends_on_the_vendor() {
     );
     let entry = &compiled.snapshot.providers[&name("p")];
     assert_eq!(
-        (&entry.auth, &entry.credential),
-        (&AuthEntry::Ambient, &Some(Credential::new(SECRET)))
+        (&entry.auth, secrets(entry)),
+        (&AuthEntry::Ambient, vec![("OPENAI_API_KEY", SECRET)])
     );
 }
 
@@ -213,10 +230,7 @@ fn a_stale_entry_takes_the_current_credential() {
     let rotated = credential("keys", json!({"main": "sk-new"}));
     let stale = again(&[provider("p", json!({"vendor": "Nobody"})), rotated], &good);
     let entry = &stale.snapshot.providers[&name("p")];
-    assert_eq!(
-        (entry.stale, &entry.credential),
-        (true, &Some(Credential::new("sk-new")))
-    );
+    assert_eq!((entry.stale, secrets(entry)), (true, vec![("keys/main", "sk-new")]));
 }
 
 #[test]
@@ -227,8 +241,8 @@ fn a_credential_that_no_header_can_carry_leaves_the_last_good_one_in_place() {
         let after = again(&documents, &good);
         let entry = &after.snapshot.providers[&name("p")];
         assert_eq!(
-            (entry.stale, &entry.credential),
-            (true, &Some(Credential::new(SECRET))),
+            (entry.stale, secrets(entry)),
+            (true, vec![("keys/main", SECRET)]),
             "{bad:?}"
         );
         assert_eq!(
@@ -275,4 +289,60 @@ fn a_namespace_that_is_no_longer_allowed_is_out_even_when_the_same_edit_made_the
             "{object}"
         );
     }
+}
+
+#[test]
+fn of_several_keys_those_that_are_there_serve() {
+    let both = json!({"main": SECRET, "second": "sk-second"});
+    let good = compiled(&[two_keys(), credential("keys", both)]);
+    let entry = &good.snapshot.providers[&name("p")];
+    assert_eq!(secrets(entry), [("keys/main", SECRET), ("keys/second", "sk-second")]);
+    assert_eq!(entry.credentials[0].weight, 3);
+    for (data, reason) in [
+        (json!({"second": "sk-second"}), "SecretKeyMissing"),
+        (json!({"main": "no header", "second": "sk-second"}), "InvalidKey"),
+    ] {
+        let after = again(&[two_keys(), credential("keys", data)], &good);
+        let entry = &after.snapshot.providers[&name("p")];
+        assert_eq!(
+            (entry.stale, secrets(entry)),
+            (false, vec![("keys/second", "sk-second")])
+        );
+        assert_eq!(
+            found(&after),
+            [format!(
+                "Provider default/p ResolvedRefs {reason} spec.auth.keys[0].secretRef"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_withdrawn_key_is_not_kept_beside_an_unusable_one() {
+    let both = json!({"main": SECRET, "second": "sk-second"});
+    let good = compiled(&[two_keys(), credential("keys", both)]);
+    let after = again(&[two_keys(), credential("keys", json!({"second": "no header"}))], &good);
+    let entry = &after.snapshot.providers[&name("p")];
+    assert_eq!(
+        (entry.stale, secrets(entry)),
+        (true, vec![("keys/second", "sk-second")])
+    );
+    let withdrawn = again(&[two_keys(), credential("keys", json!({}))], &good);
+    assert!(withdrawn.snapshot.providers.is_empty());
+}
+
+#[test]
+fn a_rotated_key_makes_another_revision() {
+    let with = |second: &str| {
+        let data = json!({"main": SECRET, "second": second});
+        compiled(&[two_keys(), credential("keys", data)]).snapshot.revision
+    };
+    assert_ne!(with("sk-one"), with("sk-two"));
+}
+
+#[test]
+fn limits_reach_the_snapshot() {
+    let limited = entry(json!({"vendor": "Simulated", "limits": {"maxConcurrent": 7}}));
+    assert_eq!(limited.max_concurrent, Some(7));
+    assert_eq!(entry(json!({"vendor": "Simulated"})).max_concurrent, None);
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    route::Strategy,
-    snapshot::{CaptureEntry, RedactionRule, RouteTimeouts},
+    route::{RetryOn, SessionAffinity, Strategy},
+    snapshot::{BreakerEntry, CaptureEntry, RedactionRule, RetryEntry, RouteTimeouts},
 };
 
 #[test]
@@ -188,4 +188,74 @@ fn names_of_different_namespaces_do_not_meet() {
         simulated("other/p"),
     ]);
     assert_eq!((compiled.snapshot.routes.len(), found(&compiled).len()), (2, 0));
+}
+
+/// A Route with one target, and what is said of faults.
+fn with(field: &str, value: Value) -> Value {
+    let mut route = to("r", "x", "p");
+    route["spec"][field] = value;
+    route
+}
+
+#[test]
+fn faults_are_handled_by_default() {
+    let compiled = compiled(&[to("r", "x", "p"), simulated("p")]);
+    let entry = &compiled.snapshot.routes[&name("r")];
+    assert_eq!(entry.retry, RetryEntry::default());
+    assert_eq!(entry.breaker, BreakerEntry::default());
+    assert_eq!((entry.affinity, entry.targets[0].priority), (SessionAffinity::None, 0));
+}
+
+#[test]
+fn what_a_route_says_of_faults_reaches_the_snapshot() {
+    let mut spec = with("retry", json!({"attempts": 0, "backoff": "5s", "on": ["Timeout"]}));
+    spec["spec"]["circuitBreaker"] = json!({"consecutiveFailures": 0, "failurePercent": 10, "minimumRequests": 7,
+        "window": "1s", "openFor": "1h", "halfOpenProbes": 3});
+    spec["spec"]["session"] = json!({"affinity": "Key"});
+    spec["spec"]["targets"][0]["priority"] = json!(4);
+    let compiled = compiled(&[spec, simulated("p")]);
+    assert_eq!(found(&compiled), Vec::<String>::new());
+    let entry = &compiled.snapshot.routes[&name("r")];
+    let retry = &entry.retry;
+    assert_eq!(
+        (retry.attempts, retry.backoff.as_secs(), &retry.on[..]),
+        (0, 5, &[RetryOn::Timeout][..])
+    );
+    let breaker = &entry.breaker;
+    assert_eq!(
+        (
+            breaker.consecutive_failures,
+            breaker.failure_percent,
+            breaker.minimum_requests
+        ),
+        (0, 10, 7)
+    );
+    assert_eq!(
+        (
+            breaker.window.as_secs(),
+            breaker.open_for.as_secs(),
+            breaker.half_open_probes
+        ),
+        (1, 3600, 3)
+    );
+    assert_eq!((entry.affinity, entry.targets[0].priority), (SessionAffinity::Key, 4));
+}
+
+#[test]
+fn waits_of_retry_and_breaker_have_bounds() {
+    for (field, spec) in [
+        ("retry.backoff", json!({"backoff": "5001ms"})),
+        ("retry.backoff", json!({"backoff": "0s"})),
+        ("circuitBreaker.window", json!({"window": "999ms"})),
+        ("circuitBreaker.window", json!({"window": "601s"})),
+        ("circuitBreaker.openFor", json!({"openFor": "61m"})),
+        ("circuitBreaker.openFor", json!({"openFor": "0s"})),
+    ] {
+        let object = field.split('.').next().unwrap();
+        let compiled = compiled(&[with(object, spec), simulated("p")]);
+        assert_eq!(
+            found(&compiled),
+            [format!("Route default/r Accepted Invalid spec.{field}")]
+        );
+    }
 }

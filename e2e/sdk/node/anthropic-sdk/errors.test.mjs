@@ -78,7 +78,7 @@ for (const [changed, named] of [
   [{ temperature: 0.5 }, 'temperature'],
   [{ z_unknown: 1 }, 'z_unknown'],
 ]) {
-  test(`what the vendor refuses is a bad request: ${named}`, ['simulator', 'same'], async () => {
+  test(`what the vendor refuses is a bad request: ${named}`, ['simulator', 'same', 'single'], async () => {
     const error = await failure(create(changed), Anthropic.BadRequestError, 'invalid_request_error');
     assert.ok(error.message.includes(named), error.message);
   });

@@ -73,7 +73,7 @@ for (const [changed, param] of [
   [{ messages: [{ role: 'tool', tool_call_id: 'call_1', content: '21' }] }, 'messages.[0].role'],
   [{ stream_options: { include_usage: true } }, 'stream_options'],
 ]) {
-  test(`what the vendor refuses is a bad request: ${param}`, ['simulator', 'same'], async () => {
+  test(`what the vendor refuses is a bad request: ${param}`, ['simulator', 'same', 'single'], async () => {
     const error = await failure(create(changed), OpenAI.BadRequestError);
     assert.equal(error.param, param);
   });

@@ -94,6 +94,7 @@ def test_a_stream_that_is_cut_behind_the_gateway_is_a_typed_error(client, model)
 
 @pytest.mark.simulator
 @pytest.mark.same
+@pytest.mark.single
 @pytest.mark.parametrize(
     ("changed", "named"),
     [

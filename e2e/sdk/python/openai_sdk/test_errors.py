@@ -76,6 +76,7 @@ def test_a_stream_that_is_cut_is_never_a_silent_end(client, model):
 
 @pytest.mark.simulator
 @pytest.mark.same
+@pytest.mark.single
 @pytest.mark.parametrize(
     ("changed", "param"),
     [

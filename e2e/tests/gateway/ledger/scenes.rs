@@ -107,7 +107,7 @@ pub(super) fn objects() -> Vec<Value> {
         let timeouts = json!({ "firstToken": if name == "late" { "200ms" } else { "60s" } });
         route(
             name,
-            json!({ "targets": [target("only", provider, model, 1)], "timeouts": timeouts }),
+            json!({ "targets": [target("only", provider, model, 1)], "timeouts": timeouts, "retry": { "attempts": 0 } }),
         )
     };
     let failover = [
@@ -128,7 +128,14 @@ pub(super) fn objects() -> Vec<Value> {
         one("empty", "nobody", "sim-fast"),
         one("gated", "sim", GATED),
         one("silent", "sim", SILENT),
-        route("failover", json!({ "targets": failover })),
+        // Its first target fails each time, and is tried each time.
+        route(
+            "failover",
+            json!({
+                "targets": failover, "retry": { "attempts": 0 },
+                "circuitBreaker": { "consecutiveFailures": 0, "failurePercent": 0 },
+            }),
+        ),
     ];
     objects.extend(
         KEYS.iter()

@@ -80,6 +80,30 @@ pub(super) const TOKEN_USAGE: Family = histogram(
     "Tokens of a call as the provider counted them, by Provider, model and type (input, output).",
 );
 
+// === Of what is done about faults ===
+
+pub(super) const BREAKER: Family = gauge(
+    "route_switch_breaker_state",
+    "Circuit breaker of each target: 0 closed, 1 half open, 2 open.",
+);
+pub(super) const OPENINGS: Family = counter(
+    "route_switch_breaker_openings_total",
+    "How often the circuit breaker of a target opened.",
+);
+pub(super) const RETRIES: Family = counter("route_switch_retries_total", "Further tries at the same target.");
+pub(super) const FAILOVERS: Family = counter(
+    "route_switch_failovers_total",
+    "Requests that went on to the next target, by the target that failed.",
+);
+pub(super) const COOLDOWNS: Family = counter(
+    "route_switch_key_cooldowns_total",
+    "How often a key was left alone, by Provider and cause (limited, refused).",
+);
+pub(super) const PLACE_WAITS: Family = counter(
+    "route_switch_place_waits_total",
+    "Requests that waited for a place at a Provider with limits.maxConcurrent, by whether one came free (entered, full).",
+);
+
 // === Of the gateway ===
 
 pub(super) const BUILD: Family = gauge("route_switch_build_info", "Always 1; the labels say what is running.");

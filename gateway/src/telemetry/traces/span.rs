@@ -132,6 +132,11 @@ fn set_usage(span: &Span, usage: Option<&Usage>, cost_pico_usd: Option<i64>) {
         set(span, "gen_ai.usage.cache_read.input_tokens", whole(usage.cached_tokens));
         set(
             span,
+            "gen_ai.usage.cache_creation.input_tokens",
+            whole(usage.cache_write_tokens),
+        );
+        set(
+            span,
             "gen_ai.usage.reasoning.output_tokens",
             whole(usage.reasoning_tokens),
         );

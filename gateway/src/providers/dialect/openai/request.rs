@@ -58,7 +58,10 @@ impl Error {
 }
 
 /// Fields of our own, and of `OpenRouter`, whose behaviour this version does not have. `null` counts as absent and is taken out.
-const NOT_BUILT: [&str; 6] = ["provider", "models", "route", "transforms", "plugins", "session_id"];
+const NOT_BUILT: [&str; 5] = ["provider", "models", "route", "transforms", "plugins"];
+
+/// Longest `session_id`.
+const MAX_SESSION_BYTES: usize = 256;
 
 const INCLUDE_USAGE: &[u8] = b"\"include_usage\":true";
 
@@ -72,6 +75,8 @@ pub struct ChatRequest {
     /// The client itself asked for usage in the stream.
     pub include_usage: bool,
     pub user: Option<Box<str>>,
+    /// What the client says makes requests one session: a field of our own.
+    pub session: Option<Box<str>>,
     /// What it says of prompts; most requests say nothing.
     pub asked: Option<Box<Asked>>,
     /// What was made of that.
@@ -106,6 +111,7 @@ struct Fields {
     stream_options: Option<Range<usize>>,
     user: Option<Range<usize>>,
     metadata: Option<Range<usize>>,
+    session_id: Option<Range<usize>>,
     variables: Option<Range<usize>>,
     prompt: Option<Range<usize>>,
     place: Place,
@@ -156,6 +162,7 @@ impl ChatRequest {
             stream_options,
             user,
             metadata,
+            session_id,
             variables,
             prompt,
             mut place,
@@ -209,6 +216,7 @@ impl ChatRequest {
                 });
             }
         };
+        let session = session_id.map_or(Ok(None), |at| session(&body[at]))?;
         let stream_end = stream.map_or(place.inside, |at| at.end);
         let include_usage = is_stream && ask_for_usage(&body, stream_options, stream_end, &mut edits)?;
         Ok(Self {
@@ -216,6 +224,7 @@ impl ChatRequest {
             stream: is_stream,
             include_usage,
             user: user.and_then(|at| text_of(&body[at])).map(String::into_boxed_str),
+            session,
             messages_bytes: place.messages.as_ref().map_or(0, ExactSizeIterator::len),
             place,
             edits,
@@ -281,6 +290,7 @@ impl Fields {
             b"prompt" if body[member.value.start] == b'{' => (&mut self.prompt, true),
             // OpenRouter's `usage: {include}`: usage is always included.
             b"usage" => return Ok(true),
+            b"session_id" => (&mut self.session_id, true),
             key => {
                 if let Some((parameter, name)) = prompted::parameter(key) {
                     if &body[member.value.clone()] == b"null" {
@@ -296,6 +306,20 @@ impl Fields {
         self.ambiguous |= slot.replace(member.value.clone()).is_some();
         Ok(is_taken_out)
     }
+}
+
+/// Reads `session_id`.
+fn session(value: &[u8]) -> Result<Option<Box<str>>, Error> {
+    if value == b"null" {
+        return Ok(None);
+    }
+    let session = text_of(value).filter(|session| session.len() <= MAX_SESSION_BYTES);
+    session
+        .map(|session| Some(session.into_boxed_str()))
+        .ok_or(Error::Type {
+            field: "session_id",
+            expected: "a string of at most 256 bytes",
+        })
 }
 
 /// Refuses a field that is not built; a `null` one is to be taken out.

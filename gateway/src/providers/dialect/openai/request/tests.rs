@@ -206,3 +206,26 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Value>(&sent(&text)).unwrap(), Value::Object(expected));
     }
 }
+
+#[test]
+fn a_session_is_kept_and_taken_out_of_the_body() {
+    let expected = r#"{"model":"gpt","messages":[1]}"#;
+    for (body, session) in [
+        (r#"{"model":"m","messages":[1],"session_id":"a b"}"#, Some("a b")),
+        (r#"{"session_id":"\u0061","model":"m","messages":[1]}"#, Some("a")),
+        (r#"{"model":"m","session_id":null,"messages":[1]}"#, None),
+    ] {
+        assert_eq!(scan(body).unwrap().session.as_deref(), session, "{body}");
+        assert_eq!(sent(body), expected, "{body}");
+    }
+    let streamed = sent(r#"{"model":"m","messages":[1],"stream":true,"session_id":"s"}"#);
+    let sent: Value = serde_json::from_str(&streamed).unwrap();
+    assert_eq!(
+        sent,
+        json!({"model": "gpt", "messages": [1], "stream": true, "stream_options": {"include_usage": true}})
+    );
+    for value in ["7", "{}", &format!("\"{}\"", "s".repeat(257))] {
+        let error = scan(&format!(r#"{{"model":"m","messages":[1],"session_id":{value}}}"#)).unwrap_err();
+        assert_eq!(error.field(), Some("session_id"), "{value}");
+    }
+}
