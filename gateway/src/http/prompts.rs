@@ -12,6 +12,7 @@ use http::Request;
 use serde_json::{Value, json};
 
 use super::{
+    analytics::ask,
     authenticate::authorize,
     body::read_body,
     error::{ApiError, Contract},
@@ -23,12 +24,6 @@ use crate::{
     prompts::{library::Template, prompt::Prompt, request::Variables, selection},
     providers::{dialect::openai::request, json},
 };
-
-/// What a path behind `/prompts/` asks for.
-enum Asked<'a> {
-    One(&'a str),
-    Revisions(&'a str),
-}
 
 pub(super) fn list(worker: &Worker, contract: Contract, request: &Request<Body>) -> Response {
     let config = worker.app.config.load_full();
@@ -46,19 +41,34 @@ pub(super) fn list(worker: &Worker, contract: Contract, request: &Request<Body>)
 }
 
 /// `GET /prompts/{id}` and what is under it. A prompt's name may hold a slash: `namespace/name`.
-pub(super) fn get(worker: &Worker, contract: Contract, rest: &str, request: &Request<Body>) -> Response {
+pub(super) async fn get(worker: Arc<Worker>, contract: Contract, rest: String, request: Request<Body>) -> Response {
     let config = worker.app.config.load_full();
-    let asked = match rest.rsplit_once('/') {
-        Some((id, "revisions")) => Asked::Revisions(id),
-        _ => Asked::One(rest),
+    let caller = match caller_of(&config, &request, Role::Viewer) {
+        Ok(caller) => caller,
+        Err(error) => return error.respond(contract),
     };
-    respond(
-        contract,
-        caller_of(&config, request, Role::Viewer).and_then(|caller| match asked {
-            Asked::One(id) => Ok(one(&config, &caller, visible(&config, &caller, id)?)),
-            Asked::Revisions(id) => Ok(revisions(&config, visible(&config, &caller, id)?)),
-        }),
-    )
+    let (id, part) = match rest.rsplit_once('/') {
+        Some((id, part @ ("revisions" | "stats"))) => (id, part),
+        _ => (&*rest, ""),
+    };
+    let template = match visible(&config, &caller, id) {
+        Ok(template) => template,
+        Err(error) => return error.respond(contract),
+    };
+    let answer = match part {
+        "revisions" => Ok(revisions(&config, template)),
+        "stats" => stats(&worker, template).await,
+        _ => Ok(one(&config, &caller, template)),
+    };
+    respond(contract, answer)
+}
+
+/// Zeros for a prompt that was not used yet.
+async fn stats(worker: &Worker, template: &Template) -> Result<Value, ApiError> {
+    let (prompt, revision) = (template.object.to_string(), template.entry.active_revision.clone());
+    worker.app.queue.flush().await;
+    let stats = ask(worker, move |analytics| analytics.prompt(&prompt, &revision)).await?;
+    serde_json::to_value(stats).map_err(|_| ApiError::internal("The figures of the prompt cannot be written as JSON."))
 }
 
 /// `POST /prompts/{id}/render`.
@@ -157,7 +167,7 @@ fn is_visible(caller: &Caller, object: &ObjectName) -> bool {
 }
 
 /// The prompt that `id` names, if the caller may see it.
-pub(super) fn visible<'a>(config: &'a Config, caller: &Caller, id: &str) -> Result<&'a Arc<Template>, ApiError> {
+fn visible<'a>(config: &'a Config, caller: &Caller, id: &str) -> Result<&'a Arc<Template>, ApiError> {
     let found = selection::find(config, caller, id).filter(|template| is_visible(caller, &template.object));
     found.ok_or_else(|| unknown(id))
 }

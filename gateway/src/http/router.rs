@@ -82,8 +82,8 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
             // A prompt's name may hold a slash, and its revisions and the like are below it.
             &path("/prompts/{*rest}"),
             get(
-                move |State(worker): Worked, Path(rest): Path<String>, request: Request<Body>| async move {
-                    prompts::get(&worker, contract, &rest, &request)
+                move |State(worker): Worked, Path(rest): Path<String>, request: Request<Body>| {
+                    prompts::get(worker, contract, rest, request)
                 },
             )
             .post(

@@ -52,9 +52,9 @@ impl Hold {
         Some(Self::new(target, rules, target.account.force(now), pass))
     }
 
-    /// Enters the target that is to take requests again first, when none of a Route does: one more try is better than none.
-    pub fn force(route: &Route, now: Instant) -> Option<(usize, Self)> {
-        let targets = route.targets.iter().enumerate();
+    /// Enters the target that is to take requests again first, when none does of those that are meant: one more try is better than none.
+    pub fn force(route: &Route, is_meant: impl Fn(usize) -> bool, now: Instant) -> Option<(usize, Self)> {
+        let targets = route.targets.iter().enumerate().filter(|(index, _)| is_meant(*index));
         let (index, target) = targets.min_by_key(|(_, target)| {
             let open_for = match target.health.breaker.state(now) {
                 State::Open(left) => left,
@@ -62,13 +62,9 @@ impl Hold {
             };
             open_for.max(target.account.cooling_for(now).unwrap_or_default())
         })?;
-        Some((index, Self::force_at(target, &route.breaker, now)))
-    }
-
-    /// Enters a target whether it takes requests or not, because no other is wanted.
-    pub fn force_at(target: &Target, rules: &Rules, now: Instant) -> Self {
+        let rules = &route.breaker;
         let pass = target.health.breaker.admit(now, rules).unwrap_or(Pass::Forced);
-        Self::new(target, rules, target.account.force(now), pass)
+        Some((index, Self::new(target, rules, target.account.force(now), pass)))
     }
 
     fn new(target: &Target, rules: &Rules, key: Choice, pass: Pass) -> Self {

@@ -64,27 +64,18 @@ pub(super) async fn until_answered<A: Ask>(
     mut ask: A,
 ) -> Result<Entered<A::Answer>, Unanswered> {
     let only = ask.choice().only_target;
+    let is_meant = |index| only.is_none_or(|only| only == index);
     let mut order = route.sequence.order(affinity);
     let mut last: Option<(usize, Failure)> = None;
     loop {
         let now = Instant::now();
-        let next = match (only, &last) {
-            (Some(_), Some(_)) => None,
-            (Some(only), None) => {
-                let target = &route.targets[only];
-                let hold = Hold::enter(target, &route.breaker, now);
-                Some((
-                    only,
-                    hold.unwrap_or_else(|| Hold::force_at(target, &route.breaker, now)),
-                ))
-            }
-            (None, last) => {
-                let next = order.next(|index| Hold::enter(&route.targets[index], &route.breaker, now));
-                match last {
-                    None => next.or_else(|| Hold::force(route, now)),
-                    Some(_) => next,
-                }
-            }
+        let next = order.next(|index| {
+            let hold = is_meant(index).then(|| Hold::enter(&route.targets[index], &route.breaker, now));
+            hold.flatten()
+        });
+        let next = match last {
+            None => next.or_else(|| Hold::force(route, is_meant, now)),
+            Some(_) => next,
         };
         let Some((index, hold)) = next else {
             return Err(Unanswered { last });
