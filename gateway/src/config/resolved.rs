@@ -342,7 +342,7 @@ impl Route {
             else {
                 continue;
             };
-            let known = before.and_then(|route| route.health_of(target));
+            let known = before.and_then(|route| route.targets.iter().find(|known| *known.name == *target.name));
             if let Some(resolved) = Target::resolve(target, (provider, account), known, entry, library) {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
@@ -405,22 +405,12 @@ impl Route {
     }
 }
 
-impl Route {
-    /// What is known of a target, unless it is another model by now.
-    fn health_of(&self, entry: &TargetEntry) -> Option<&Arc<Health>> {
-        let mut targets = self.targets.iter();
-        let same = targets.find(|target| *target.name == *entry.name)?;
-        let is_same = *same.model == *entry.model && *same.provider == *entry.provider.to_string();
-        is_same.then_some(&same.health)
-    }
-}
-
 impl Target {
     /// None when the compiler let something through that no request can be made of.
     fn resolve(
         entry: &TargetEntry,
         (provider, account): (&ProviderEntry, &Arc<Account>),
-        known: Option<&Arc<Health>>,
+        known: Option<&Self>,
         route: &RouteEntry,
         library: &Library,
     ) -> Option<Self> {
@@ -441,6 +431,13 @@ impl Target {
             vendor: vendor::row(provider.vendor).gen_ai_name,
             model: entry.model.as_str().into(),
         };
+        // Another model behind the same name, or another place, is another target.
+        let health = known
+            .filter(|known| known.model == labels.model && known.provider == labels.provider && known.uri == uri)
+            .map_or_else(
+                || Arc::new(Health::new(Instant::now())),
+                |known| Arc::clone(&known.health),
+            );
         Some(Self {
             name: entry.name.as_str().into(),
             header: header_value(&entry.name),
@@ -451,7 +448,7 @@ impl Target {
             model_json: json_string(&entry.model),
             headers: request_headers(&uri, provider)?,
             account: Arc::clone(account),
-            health: known.map_or_else(|| Arc::new(Health::new(Instant::now())), Arc::clone),
+            health,
             uri,
             dialect: provider.dialect,
             timeouts: Timeouts {
