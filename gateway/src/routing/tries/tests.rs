@@ -155,6 +155,7 @@ impl Doing {
 struct Script {
     doing: BTreeMap<String, Doing>,
     asked: Vec<(String, Option<String>)>,
+    choice: Choice,
 }
 
 impl Script {
@@ -162,6 +163,7 @@ impl Script {
         Self {
             doing: doing.iter().map(|(name, doing)| ((*name).to_owned(), *doing)).collect(),
             asked: Vec::new(),
+            choice: Choice::default(),
         }
     }
 
@@ -176,6 +178,10 @@ impl Script {
 
 impl Ask for &mut Script {
     type Answer = ();
+
+    fn choice(&self) -> &Choice {
+        &self.choice
+    }
 
     async fn at(&mut self, target: &Target, credential: Option<&Credential>, _: &Exchange) -> Result<(), Failure> {
         let key = credential.map(|(_, value)| value.to_str().unwrap().to_owned());
@@ -434,6 +440,7 @@ fn any_mix_of_targets_is_tried_by_the_rules() {
         let mut script = Script {
             doing: names.iter().cloned().zip(targets.iter().map(|(doing, ..)| *doing)).collect(),
             asked: Vec::new(),
+            choice: Choice::default(),
         };
         let result = runtime.block_on(request(&desk, route, &mut script));
         let asked: Vec<usize> = script.targets().iter().map(|name| name[1..].parse().unwrap()).collect();
