@@ -126,7 +126,6 @@ async fn a_vendor_that_fails_is_replaced_by_one_of_the_other_dialect() -> anyhow
                     "{:?}",
                     answer.headers
                 );
-                ensure!(answer.header("x-route-switch-attempts") == "2", "{:?}", answer.headers);
                 ensure!(!said(path, &answer)?.text.is_empty(), "{}", answer.text());
             }
         }

@@ -124,11 +124,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("  model: victim\n", "  model: vic tim\n", "model"),
     ("  model: victim\n", "  model: victim\n  aliases: [victim]\n", "aliases"),
     ("  model: victim\n", "  model: victim\n  strategy: Random\n", "strategy"),
-    (
-        "  model: victim\n",
-        "  model: victim\n  promptRef: {name: x}\n",
-        "promptRef",
-    ),
+    ("  model: victim\n", "  model: victim\n  promptRef: x\n", "promptRef"),
     ("- name: t-1", "- name: T_1", "name"),
     ("- name: t-1", "- nam: t-1", "nam"),
     ("providerRef: {name: victim}", "providerRef: victim", "providerRef"),
