@@ -87,10 +87,7 @@ pub(super) async fn until_answered<A: Ask>(
             Ok((answer, hold)) => return Ok(Entered { index, answer, hold }),
             Err(failure) => {
                 let is_over = failure.is_clients_own();
-                // That a target could not be asked says less than what went wrong at one that could.
-                if last.is_none() || !failure.is_unasked() {
-                    last = Some((index, failure));
-                }
+                last = Some((index, failure));
                 if is_over {
                     return Err(Unanswered { last });
                 }
