@@ -20,6 +20,7 @@ use crate::{
     compiler::Submitted,
     definition,
     object::{DEFAULT_NAMESPACE, Kind, ObjectId, ObjectName},
+    prompt_revision::PromptRevision,
     prompt_template::{Message, PromptTemplate},
     provider::Provider,
     route::Route,
@@ -42,6 +43,7 @@ pub enum Admitted {
     Provider(Box<Provider>),
     Route(Box<Route>),
     PromptTemplate(Box<PromptTemplate>),
+    PromptRevision(Box<PromptRevision>),
     /// Its `stringData` is in `data`.
     Secret(Box<Secret>),
     ConfigMap(Box<ConfigMap>),
@@ -82,6 +84,7 @@ impl Admitted {
             Admitted::Provider(object) => (Kind::Provider, &object.metadata),
             Admitted::Route(object) => (Kind::Route, &object.metadata),
             Admitted::PromptTemplate(object) => (Kind::PromptTemplate, &object.metadata),
+            Admitted::PromptRevision(object) => (Kind::PromptRevision, &object.metadata),
             Admitted::Secret(object) => (Kind::Secret, &object.metadata),
             Admitted::ConfigMap(object) => (Kind::ConfigMap, &object.metadata),
         };
@@ -127,6 +130,7 @@ pub fn admit(document: &Value) -> Result<Admitted, Refused> {
         Kind::Provider => custom(kind, document).map(Box::new).map(Admitted::Provider),
         Kind::Route => custom(kind, document).map(Box::new).map(Admitted::Route),
         Kind::PromptTemplate => custom(kind, document).map(Box::new).map(Admitted::PromptTemplate),
+        Kind::PromptRevision => custom(kind, document).map(Box::new).map(Admitted::PromptRevision),
         Kind::Secret => core::secret(document).map(Box::new).map(Admitted::Secret),
         Kind::ConfigMap => core::config_map(document).map(Box::new).map(Admitted::ConfigMap),
     };
@@ -160,11 +164,12 @@ fn kind(document: &Value) -> Result<Kind, Fault> {
         Some("Provider") => (Kind::Provider, API_VERSION),
         Some("Route") => (Kind::Route, API_VERSION),
         Some("PromptTemplate") => (Kind::PromptTemplate, API_VERSION),
+        Some("PromptRevision") => (Kind::PromptRevision, API_VERSION),
         Some("Secret") => (Kind::Secret, "v1"),
         Some("ConfigMap") => (Kind::ConfigMap, "v1"),
         other => {
             let accepted = format!(
-                "must be Provider, Route or PromptTemplate (apiVersion {API_VERSION}), Secret or ConfigMap (apiVersion v1)"
+                "must be Provider, Route, PromptTemplate or PromptRevision (apiVersion {API_VERSION}), Secret or ConfigMap (apiVersion v1)"
             );
             return Err(Fault::new(
                 "kind",
@@ -201,7 +206,7 @@ fn identify(kind: Kind, document: &Value) -> Option<ObjectId> {
 
 /// The namespaces that a refused object still allows. One that names none allows none.
 fn allowed_namespaces(kind: Kind, document: &Value) -> Option<Vec<String>> {
-    let has_them = matches!(kind, Kind::Provider | Kind::Route);
+    let has_them = matches!(kind, Kind::Provider | Kind::Route | Kind::PromptTemplate);
     let spec = document.get("spec").filter(|_| has_them)?.as_object()?;
     match spec.get("allowedNamespaces") {
         None | Some(Value::Null) => Some(Vec::new()),

@@ -10,15 +10,17 @@ use k8s_openapi::{
 use crate::{
     admission::Fault,
     object::{Kind, ObjectId, ObjectName},
+    prompt_revision::PromptRevision,
     prompt_template::PromptTemplate,
     provider::{Provider, Vendor},
     route::Route,
-    snapshot::{Credential, Snapshot, VERSION},
+    snapshot::{Credential, PromptEntry, RevisionEntry, Snapshot, VERSION},
 };
 
 use carry::Outcome;
 use diagnostic::Report;
 
+pub use prompt_revision::{entry as revision_entry, manifest as revision_manifest};
 pub use resolve::CREDENTIAL_LABEL;
 pub(crate) use revision::sha256_hex;
 
@@ -28,6 +30,7 @@ mod conflict;
 mod diagnostic;
 mod key;
 mod prompt;
+mod prompt_revision;
 mod resolve;
 mod revision;
 #[cfg(test)]
@@ -39,6 +42,7 @@ pub struct Resources {
     pub providers: BTreeMap<ObjectName, Submitted<Provider>>,
     pub routes: BTreeMap<ObjectName, Submitted<Route>>,
     pub prompt_templates: BTreeMap<ObjectName, Submitted<PromptTemplate>>,
+    pub prompt_revisions: BTreeMap<ObjectName, Submitted<PromptRevision>>,
     pub secrets: BTreeMap<ObjectName, Secret>,
     pub config_maps: BTreeMap<ObjectName, ConfigMap>,
 }
@@ -72,6 +76,8 @@ pub struct Compiled {
     pub snapshot: Snapshot,
     /// By object; an object without an entry is good.
     pub diagnostics: BTreeMap<ObjectId, Vec<Diagnostic>>,
+    /// Revisions in the Snapshot that no `PromptRevision` holds: whoever compiles keeps them, and gives them back the next time.
+    pub unkept: Vec<ObjectName>,
 }
 
 /// One thing that is wrong with one object.
@@ -114,6 +120,10 @@ pub enum Reason {
     SimulatorNotConfigured,
     ConfigMapNotFound,
     ConfigMapKeyMissing,
+    PromptNotFound,
+    PromptNotAllowed,
+    PromptNotUsable,
+    RevisionNotFound,
 }
 
 /// Compiles `resources`.
@@ -127,8 +137,9 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
         providers,
         routes,
         prompt_templates,
+        prompt_revisions,
         secrets,
-        config_maps,
+        config_maps: _,
     } = resources;
     let nothing = Snapshot::default();
     let previous = previous.unwrap_or(&nothing);
@@ -149,6 +160,8 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
     let credentials = resolve::Credentials { secrets, settings };
     let providers = resolve::providers(accepted, &credentials, &previous.providers, &mut report);
 
+    let (prompts, revisions) = prompts(resources, previous, &mut report);
+
     let mut accepted = carry::entries(Kind::Route, routes, &previous.routes, &mut report, |name, object| {
         Outcome::from(
             accept::route(&name.namespace, &object.spec),
@@ -156,20 +169,17 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
         )
     });
     resolve::targets(&mut accepted, &providers, &resources.providers, &mut report);
+    let known = resolve::Prompts {
+        templates: &prompts,
+        revisions: &revisions,
+        submitted: prompt_templates,
+    };
+    known.resolve(&mut accepted, &mut report);
     let routes = conflict::routes(
         accepted,
         |name| routes.get(name).and_then(Submitted::created),
         &mut report,
     );
-
-    let accepted = carry::entries(
-        Kind::PromptTemplate,
-        prompt_templates,
-        &previous.prompts,
-        &mut report,
-        |name, object| prompt::accept(&name.namespace, &object.spec, config_maps),
-    );
-    let prompts = prompt::resolve(accepted, config_maps, &mut report);
 
     let accepted = key::entries(secrets, &previous.keys, &mut report);
     let created = |name: &ObjectName| {
@@ -185,13 +195,52 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
         providers,
         routes,
         prompts,
+        revisions,
         keys,
     };
     snapshot.revision = revision::of(&snapshot);
+    let is_kept = |name: &&ObjectName| prompt_revisions.contains_key(name);
     Compiled {
+        unkept: snapshot
+            .revisions
+            .keys()
+            .filter(|name| !is_kept(name))
+            .cloned()
+            .collect(),
         snapshot,
         diagnostics: report.into_diagnostics(),
     }
+}
+
+/// The prompts that can be used, and all revisions.
+fn prompts(
+    resources: &Resources,
+    previous: &Snapshot,
+    report: &mut Report,
+) -> (BTreeMap<ObjectName, PromptEntry>, BTreeMap<ObjectName, RevisionEntry>) {
+    let config_maps = &resources.config_maps;
+    let mut revisions = carry::entries(
+        Kind::PromptRevision,
+        &resources.prompt_revisions,
+        &previous.revisions,
+        report,
+        |name, object| {
+            Outcome::from(
+                prompt_revision::accept(name, object, previous.revisions.get(name)),
+                None,
+            )
+        },
+    );
+    let accepted = carry::entries(
+        Kind::PromptTemplate,
+        &resources.prompt_templates,
+        &previous.prompts,
+        report,
+        |name, object| prompt::accept(name, &object.spec, config_maps),
+    );
+    let accepted = prompt::resolve(accepted, config_maps, report);
+    let prompts = prompt_revision::activate(accepted, &mut revisions, previous, report);
+    (prompts, revisions)
 }
 
 impl<K: kube::Resource> Submitted<K> {

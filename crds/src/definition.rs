@@ -4,17 +4,22 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::{prompt_template::PromptTemplate, provider::Provider, route::Route};
+use crate::{prompt_revision::PromptRevision, prompt_template::PromptTemplate, provider::Provider, route::Route};
 
 /// The definitions of all our kinds.
 ///
 /// Unlike what the derive gives, no field is nullable: the API server then drops a null as if the field were not there, and so
 /// does [`crate::admission`], instead of keeping it where `has()` finds it.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    [Provider::crd(), Route::crd(), PromptTemplate::crd()]
-        .into_iter()
-        .map(polish)
-        .collect()
+    [
+        Provider::crd(),
+        Route::crd(),
+        PromptTemplate::crd(),
+        PromptRevision::crd(),
+    ]
+    .into_iter()
+    .map(polish)
+    .collect()
 }
 
 /// The file name under which a definition is published.

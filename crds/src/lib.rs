@@ -21,6 +21,8 @@ pub mod definition;
 pub mod duration;
 pub mod object;
 pub mod pattern;
+pub mod prompt_content;
+pub mod prompt_revision;
 pub mod prompt_template;
 pub mod provider;
 pub mod reference;

@@ -12,6 +12,7 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 pub enum Kind {
     Provider,
     PromptTemplate,
+    PromptRevision,
     Route,
     Secret,
     ConfigMap,

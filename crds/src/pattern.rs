@@ -25,6 +25,12 @@ pub const BASE_URL: &str =
     r"^https?://([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[-A-Za-z0-9._~%!$&'()*+,;=:@/]*)?$";
 /// Visible ASCII with spaces inside.
 pub const HEADER_VALUE: &str = "^[!-~]([ -~]*[!-~])?$";
+/// A decimal number without sign and exponent.
+pub const DECIMAL: &str = "^[0-9]+([.][0-9]+)?$";
+/// The name of a JSON schema, as `OpenAI` takes it.
+pub const SCHEMA_NAME: &str = "^[-_a-zA-Z0-9]+$";
+/// A SHA-256.
+pub const SHA256: &str = "^[0-9a-f]{64}$";
 
 /// What a text that matches `pattern` looks like, to follow "must be".
 pub fn words(pattern: &str) -> Option<&'static str> {
@@ -40,6 +46,9 @@ pub fn words(pattern: &str) -> Option<&'static str> {
         BASE_URL => {
             "an http or https URL with a host and without user, query or fragment, like https://api.example.com/v1"
         }
+        DECIMAL => "a decimal number like 0.7",
+        SCHEMA_NAME => "letters, digits, - and _",
+        SHA256 => "64 lower-case hexadecimal digits",
         HEADER_VALUE => "visible ASCII characters and spaces, without a space at the ends",
         _ => return None,
     })

@@ -48,6 +48,25 @@ pub struct PromptTemplateSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub variables: Vec<Variable>,
+    /// Parameters of the request to the model, where neither the request nor the Route's target says anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Parameters>,
+    /// The shape of the answer. Sent to the provider as `json_schema`; an answer that breaks it is recorded as `schema_invalid` and passed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat>,
+    /// The `PromptRevision` of this prompt that is active whatever the messages say, for instance to go back to an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 12, max = 253), regex(pattern = pattern::OBJECT_NAME))]
+    pub pinned_revision: Option<String>,
+    /// How many revisions are kept that nothing uses. Default 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub revision_history_limit: Option<i32>,
+    /// Namespaces whose Routes and keys may use this prompt, beside its own; `*` is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = pattern::NAMESPACE_OR_ALL)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub allowed_namespaces: Vec<String>,
 }
 
 /// One message of a prompt.
@@ -71,12 +90,65 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// Where messages stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessagesFrom {
     /// A key of a `ConfigMap` in the same namespace.
     pub config_map_key_ref: ConfigMapKeyRef,
+}
+
+/// Parameters of a request to a model. What is not given is the provider's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Parameters {
+    /// Sampling temperature, 0 to 2, as a decimal text: `"0.7"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = pattern::DECIMAL))]
+    pub temperature: Option<String>,
+    /// Share of the probability that is sampled from, 0 to 1, as a decimal text: `"0.9"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = pattern::DECIMAL))]
+    pub top_p: Option<String>,
+    /// Longest answer, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub max_tokens: Option<i64>,
+    /// Makes answers repeatable, as far as the provider can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))]
+    pub seed: Option<i64>,
+    /// Texts at which the answer ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), inner(length(min = 1, max = 256)))]
+    pub stop: Vec<String>,
+}
+
+/// The shape of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResponseFormat {
+    /// What the shape is called.
+    #[schemars(length(min = 1, max = 64), regex(pattern = pattern::SCHEMA_NAME))]
+    pub name: String,
+    /// A JSON Schema of an object, as JSON text.
+    #[schemars(length(min = 2, max = 65_536))]
+    pub schema: String,
+    /// Whether the provider must keep to the schema exactly. Default: the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
 }
 
 /// A variable of a prompt. It is required unless it has a default.

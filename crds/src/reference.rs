@@ -1,5 +1,11 @@
 //! References from one object to another.
 
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies the public type into the body of a function"
+)]
+
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +19,25 @@ pub struct ObjectRef {
     #[schemars(length(min = 1, max = 253), regex(pattern = pattern::OBJECT_NAME))]
     pub name: String,
     /// Namespace of the object; the referring object's own by default. Another namespace must be allowed by the object's `allowedNamespaces`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = pattern::NAMESPACE))]
+    pub namespace: Option<String>,
+}
+
+/// A prompt: a `PromptTemplate` whose active revision is followed, or one revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.revision)").message("exactly one of name and revision must be given"))]
+pub struct PromptRef {
+    /// Name of a `PromptTemplate`; its active revision is used, also when that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = pattern::OBJECT_NAME))]
+    pub name: Option<String>,
+    /// Name of a `PromptRevision`; it is used whatever becomes of its template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 12, max = 253), regex(pattern = pattern::OBJECT_NAME))]
+    pub revision: Option<String>,
+    /// Namespace of the prompt; the Route's own by default. Another namespace must be allowed by the template's `allowedNamespaces`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = pattern::NAMESPACE))]
     pub namespace: Option<String>,

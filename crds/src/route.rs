@@ -9,7 +9,12 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{capture::Capture, pattern, reference::ObjectRef};
+use crate::{
+    capture::Capture,
+    pattern,
+    prompt_template::Parameters,
+    reference::{ObjectRef, PromptRef},
+};
 
 /// A client-facing model name and the targets behind it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +49,9 @@ pub struct RouteSpec {
     #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = pattern::ROUTE_NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub aliases: Vec<String>,
+    /// The prompt whose messages are put in front of every request. Default: none, requests pass as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_ref: Option<PromptRef>,
     /// Where requests go.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -94,6 +102,12 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub weight: Option<i32>,
+    /// The prompt of requests to this target. Default: the Route's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_ref: Option<PromptRef>,
+    /// Parameters of requests to this target where the request itself says nothing. They come before those of the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Parameters>,
     /// Targets of a higher number are tried when all of the lower ones failed or are left alone. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]

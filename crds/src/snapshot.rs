@@ -3,13 +3,15 @@
 //! Entries keep their unresolved references beside the resolved ones, so that an entry that is carried over from an earlier
 //! Snapshot (its object became bad) is resolved afresh against what exists now: a withdrawn Secret or Provider takes effect at once.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     object::ObjectName,
-    prompt_template::{Message, Variable},
+    prompt_content::PromptContent,
+    prompt_revision::{Origin, Provenance},
+    prompt_template::Parameters,
     provider::{Dialect, Vendor},
     reference::{ConfigMapKeyRef, SecretKeyRef},
     route::{RetryOn, SessionAffinity, Strategy},
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub providers: BTreeMap<ObjectName, ProviderEntry>,
     pub routes: BTreeMap<ObjectName, RouteEntry>,
     pub prompts: BTreeMap<ObjectName, PromptEntry>,
+    /// All revisions that there are: those of the prompts' own texts, and those that are kept.
+    pub revisions: BTreeMap<ObjectName, RevisionEntry>,
     pub keys: BTreeMap<ObjectName, KeyEntry>,
 }
 
@@ -237,8 +241,31 @@ pub struct TargetEntry {
     pub weight: u32,
     /// Lower first.
     pub priority: u32,
-    /// The Provider is in this Snapshot and may be used from the Route's namespace.
+    /// The prompt of requests to this target; none passes them as they are.
+    pub prompt: Option<PromptUse>,
+    /// Parameters where the request says nothing; they come before those of the prompt.
+    pub parameters: Parameters,
+    /// The Provider and the prompt are in this Snapshot and may be used from the Route's namespace.
     pub resolved: bool,
+}
+
+/// The prompt of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PromptUse {
+    pub reference: PromptReference,
+    /// The field that says so is the Route's, not the target's own.
+    pub inherited: bool,
+    /// The `PromptRevision` in use, in [`Snapshot::revisions`]; none when there is none that may be used.
+    pub revision: Option<ObjectName>,
+}
+
+/// What a target says of its prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum PromptReference {
+    /// The active revision of this `PromptTemplate`.
+    Follow(ObjectName),
+    /// This `PromptRevision`.
+    Pin(ObjectName),
 }
 
 /// A checked prompt.
@@ -246,10 +273,34 @@ pub struct TargetEntry {
 pub struct PromptEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
-    pub messages: Vec<Message>,
+    pub content: Arc<PromptContent>,
     /// Where the messages stand, when not in the object itself.
     pub messages_from: Option<ConfigMapKeyRef>,
-    pub variables: Vec<Variable>,
+    pub pinned_revision: Option<String>,
+    pub revision_history_limit: usize,
+    pub allowed_namespaces: Vec<String>,
+    /// Name of the revision of the prompt's own text.
+    pub spec_revision: String,
+    /// Name of the revision in use.
+    pub active_revision: String,
+}
+
+/// A checked revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevisionEntry {
+    /// The object is bad now; this is what it last said when it was good.
+    pub stale: bool,
+    /// Name of its `PromptTemplate`, which need not exist.
+    pub template: String,
+    pub digest: String,
+    pub origin: Origin,
+    pub content: Arc<PromptContent>,
+    pub provenance: Option<Provenance>,
+    /// When it was made the active one of its prompt, in milliseconds since 1970.
+    pub promoted_unix_millis: Option<i64>,
+    /// When it was first seen, as RFC 3339 has it; unknown for what stands in a file. It does not count for what the Snapshot is.
+    #[serde(skip)]
+    pub created: Option<String>,
 }
 
 /// A client key; the key itself is not kept.

@@ -26,6 +26,12 @@ pub fn route(name: &str, mut spec: Value) -> Value {
     object("Route", namespace, name, spec)
 }
 
+/// A prompt. `name` may be NAMESPACE/NAME.
+pub fn prompt(name: &str, spec: Value) -> Value {
+    let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+    object("PromptTemplate", namespace, name, spec)
+}
+
 /// A target with a weight. `provider` may be NAMESPACE/NAME.
 pub fn target(name: &str, provider: &str, model: &str, weight: u32) -> Value {
     let reference = match provider.split_once('/') {

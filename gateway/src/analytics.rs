@@ -11,6 +11,7 @@ pub mod generations;
 mod groups;
 mod measures;
 mod names;
+pub mod prompts;
 mod retention;
 pub mod sql;
 pub mod system;
@@ -22,6 +23,7 @@ use crate::capture::SharedLimits;
 pub(crate) use database::Database;
 pub use database::Error as OpenError;
 use generation::Generation;
+use prompts::PromptStats;
 use system::{Query, SystemAnalytics};
 
 /// Answers questions about stored requests.
@@ -84,6 +86,12 @@ impl Analytics {
     /// Runs a query of an administrator, in `namespace` if it is confined to one.
     pub fn sql(&self, text: &str, namespace: Option<&str>) -> Result<sql::Answer, Error> {
         sql::run(&self.database, text, namespace)
+    }
+
+    /// Figures of the prompt `namespace/name`, whose active revision this is.
+    pub fn prompt(&self, prompt: &str, revision: &str) -> Result<PromptStats, Error> {
+        self.database
+            .read(|connection| prompts::stats(connection, prompt, revision))
     }
 
     /// Sums over requests, in all and by group.

@@ -5,6 +5,7 @@ use std::{io, sync::LazyLock};
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod demo;
+pub mod prompt;
 mod remote;
 pub mod serve;
 pub mod simulate;
@@ -35,6 +36,8 @@ enum Command {
     Stats(stats::Arguments),
     /// Ask the store of analytics in SQL, read-only
     Sql(sql::Arguments),
+    /// Write, check, show, render, compare and export prompts
+    Prompt(prompt::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
     Completion {
         /// The shell
@@ -49,6 +52,7 @@ impl Cli {
         match self.command {
             Command::Serve(arguments) => Ok(serve::run(arguments)?),
             Command::Demo(arguments) => Ok(demo::run(arguments)?),
+            Command::Prompt(arguments) => Ok(prompt::run(arguments)?),
             Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
             Command::Stats(arguments) => Ok(stats::run(arguments)?),
             Command::Sql(arguments) => Ok(sql::run(arguments)?),

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod analytics;
 mod authenticate;
+mod body;
 pub mod chat;
 mod chat_stream;
 mod count_tokens;
@@ -11,6 +12,7 @@ pub mod generation;
 pub mod generations;
 pub mod health;
 pub mod models;
+mod prompts;
 pub mod router;
 pub mod server;
 pub mod sql;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client -> http (authenticate, scan the body once) -> config (one Snapshot for the whole request)
-//!        -> routing (choose targets, in order) -> providers (dialect, pooled HTTP client)
+//!        -> routing (choose targets, in order) -> prompts (render) -> providers (dialect, pooled HTTP client)
 //!        -> back through the dialect to the client, chunk by chunk
 //!        -> on the end: one record to a bounded queue -> capture (SQLite) and analytics (DuckDB), in batches, off the path
 //! ```
@@ -19,6 +19,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod prompts;
 pub mod providers;
 pub mod routing;
 pub mod simulator;

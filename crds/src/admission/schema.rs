@@ -18,6 +18,7 @@ pub(super) struct Schema {
 static PROVIDER: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("Provider")));
 static ROUTE: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("Route")));
 static PROMPT_TEMPLATE: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("PromptTemplate")));
+static PROMPT_REVISION: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("PromptRevision")));
 static MESSAGES: LazyLock<Schema> = LazyLock::new(|| {
     let template = source("PromptTemplate");
     Schema::compile(template["properties"]["spec"]["properties"]["messages"].clone())
@@ -29,6 +30,7 @@ pub(super) fn of(kind: Kind) -> &'static Schema {
         Kind::Provider => &PROVIDER,
         Kind::Route => &ROUTE,
         Kind::PromptTemplate => &PROMPT_TEMPLATE,
+        Kind::PromptRevision => &PROMPT_REVISION,
         Kind::Secret | Kind::ConfigMap => unreachable!("core kinds have no definition of ours"),
     }
 }
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn everything_in_the_schemas_is_bounded_documented_and_has_words() {
-        for kind in ["Provider", "Route", "PromptTemplate"] {
+        for kind in ["Provider", "Route", "PromptTemplate", "PromptRevision"] {
             walk(&source(kind), &mut |schema| {
                 let has = |name: &str| schema.get(name).is_some();
                 match schema.get("type").and_then(Value::as_str) {
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_rule_compiles_and_has_a_message() {
-        for kind in ["Provider", "Route", "PromptTemplate"] {
+        for kind in ["Provider", "Route", "PromptTemplate", "PromptRevision"] {
             walk(&source(kind), &mut |schema| {
                 for rule in schema
                     .get("x-kubernetes-validations")

@@ -201,7 +201,7 @@ fn other_kinds_are_told_what_is_taken() {
         ),
         (
             json!({}),
-            "kind: must be Provider, Route or PromptTemplate (apiVersion routeswitch.io/v1alpha1), Secret or ConfigMap (apiVersion v1)",
+            "kind: must be Provider, Route, PromptTemplate or PromptRevision (apiVersion routeswitch.io/v1alpha1), Secret or ConfigMap (apiVersion v1)",
         ),
         (
             json!({"apiVersion": "apps/v1", "kind": "Deployment"}),

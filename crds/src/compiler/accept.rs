@@ -5,15 +5,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Diagnostic, Reason, Settings};
+use super::{Diagnostic, Reason, Settings, prompt};
 use crate::{
     capture::{self, Capture},
     duration,
+    object::ObjectName,
     provider::{Auth, Dialect, Model, ProviderSpec, Vendor},
+    reference::PromptRef,
     route::{RouteSpec, Target},
     snapshot::{
-        AuthEntry, CaptureEntry, KeyReference, ModelEntry, ProviderEntry, ProviderTimeouts, RedactionEntry, RouteEntry,
-        RouteTimeouts, TargetEntry,
+        AuthEntry, CaptureEntry, KeyReference, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts,
+        RedactionEntry, RouteEntry, RouteTimeouts, TargetEntry,
     },
     vendor,
 };
@@ -92,6 +94,7 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
     let RouteSpec {
         model,
         aliases,
+        prompt_ref,
         targets,
         strategy,
         retry,
@@ -115,7 +118,7 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
     };
     let entries = targets.iter().enumerate();
     let targets = entries
-        .map(|(index, target)| problems.target(namespace, index, target))
+        .map(|(index, target)| problems.target(namespace, prompt_ref.as_ref(), index, target))
         .collect();
     let retry = problems.retry(retry.as_ref());
     let breaker = problems.breaker(circuit_breaker.as_ref());
@@ -240,22 +243,34 @@ impl Problems {
         }
     }
 
-    fn target(&mut self, namespace: &str, index: usize, target: &Target) -> TargetEntry {
+    fn target(&mut self, namespace: &str, route: Option<&PromptRef>, index: usize, target: &Target) -> TargetEntry {
         let Target {
             name,
             provider_ref,
             model,
             weight,
+            prompt_ref,
+            parameters,
             priority,
         } = target;
         let weight = self.count(&format!("spec.targets[{index}].weight"), *weight, 1);
         let priority = self.count(&format!("spec.targets[{index}].priority"), *priority, 0);
-        let provider = provider_ref.resolve(namespace);
+        let parameters = parameters.clone().unwrap_or_default();
+        self.0.extend(prompt::check_parameters(
+            &format!("spec.targets[{index}].parameters"),
+            &parameters,
+        ));
         TargetEntry {
             name: name.clone(),
-            provider,
+            provider: provider_ref.resolve(namespace),
             model: model.clone(),
             weight,
+            prompt: prompt_ref.as_ref().or(route).map(|reference| PromptUse {
+                reference: prompt_reference(namespace, reference),
+                inherited: prompt_ref.is_none(),
+                revision: None,
+            }),
+            parameters,
             priority,
             resolved: false,
         }
@@ -337,6 +352,20 @@ impl Problems {
 
     fn count(&mut self, field: &str, value: Option<i32>, default: u32) -> u32 {
         self.optional_count(field, value).unwrap_or(default)
+    }
+}
+
+/// What a Route in `namespace` refers to. The schema has seen to it that there is a name or a revision.
+fn prompt_reference(namespace: &str, reference: &PromptRef) -> PromptReference {
+    let PromptRef {
+        name,
+        revision,
+        namespace: given,
+    } = reference;
+    let object = |name: &str| ObjectName::new(given.as_deref().unwrap_or(namespace), name);
+    match revision {
+        Some(revision) => PromptReference::Pin(object(revision)),
+        None => PromptReference::Follow(object(name.as_deref().unwrap_or_default())),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Diagnostic, Submitted, diagnostic::Report};
 use crate::{
     object::{Kind, ObjectName},
-    snapshot::{PromptEntry, ProviderEntry, RouteEntry},
+    snapshot::{PromptEntry, ProviderEntry, RevisionEntry, RouteEntry},
 };
 
 /// What acceptance says of one object.
@@ -70,6 +70,16 @@ impl LastGood for RouteEntry {
 }
 
 impl LastGood for PromptEntry {
+    fn mark_stale(&mut self) {
+        self.stale = true;
+    }
+
+    fn allowed_namespaces(&mut self) -> Option<&mut Vec<String>> {
+        Some(&mut self.allowed_namespaces)
+    }
+}
+
+impl LastGood for RevisionEntry {
     fn mark_stale(&mut self) {
         self.stale = true;
     }

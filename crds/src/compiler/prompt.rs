@@ -1,6 +1,9 @@
-//! `PromptTemplates`: their messages, from the object or from a `ConfigMap`, checked against their variables.
+//! `PromptTemplates` and `PromptRevisions`: their messages, from the object or from a `ConfigMap`, checked against their variables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
@@ -9,12 +12,17 @@ use super::{Diagnostic, Reason, carry::Outcome, diagnostic::Report};
 use crate::{
     admission,
     object::{Kind, ObjectName},
-    prompt_template::{Message, PromptTemplateSpec, Variable},
+    prompt_content::{NAME_DIGITS, PromptContent},
+    prompt_template::{Message, Parameters, PromptTemplateSpec, ResponseFormat, Variable},
     reference::ConfigMapKeyRef,
     snapshot::PromptEntry,
     template, variable,
 };
 
+/// How many revisions are kept that nothing uses, if the prompt does not say.
+const DEFAULT_HISTORY_LIMIT: usize = 10;
+/// The longest name of a `PromptTemplate`: a dash and the digits of a revision must fit behind it.
+const LONGEST_NAME: usize = 253 - 1 - NAME_DIGITS;
 const SOURCE_FIELD: &str = "spec.messagesFrom.configMapKeyRef";
 
 /// Why a `ConfigMap` gives no messages.
@@ -25,9 +33,9 @@ enum Unread {
     Bad(Vec<Diagnostic>),
 }
 
-/// Judges a `PromptTemplate` in `namespace`.
+/// Judges a `PromptTemplate`.
 pub(super) fn accept(
-    namespace: &str,
+    name: &ObjectName,
     spec: &PromptTemplateSpec,
     config_maps: &BTreeMap<ObjectName, ConfigMap>,
 ) -> Outcome<PromptEntry> {
@@ -35,11 +43,16 @@ pub(super) fn accept(
         messages,
         messages_from,
         variables,
+        parameters,
+        response_format,
+        pinned_revision,
+        revision_history_limit,
+        allowed_namespaces,
     } = spec;
     let source = messages_from.as_ref().map(|from| &from.config_map_key_ref);
     let messages = match (messages, source) {
         (Some(messages), None) => Ok(messages.clone()),
-        (None, Some(source)) => read(namespace, source, config_maps),
+        (None, Some(source)) => read(&name.namespace, source, config_maps),
         _ => Err(Unread::Bad(vec![Diagnostic::not_accepted(
             Reason::Invalid,
             "spec",
@@ -48,25 +61,97 @@ pub(super) fn accept(
     };
     let refused = |diagnostics| Outcome::Refused {
         diagnostics,
-        allowed_namespaces: None,
+        allowed_namespaces: Some(allowed_namespaces.clone()),
     };
     let messages = match messages {
         Ok(messages) => messages,
         Err(Unread::Gone(diagnostic)) => return Outcome::Withdrawn(vec![diagnostic]),
         Err(Unread::Bad(diagnostics)) => return refused(diagnostics),
     };
-    let mut diagnostics = check_variables(variables);
-    diagnostics.extend(check_messages(&messages, source.is_some(), variables));
+    let content = PromptContent {
+        messages,
+        variables: variables.clone(),
+        demonstrations: Vec::new(),
+        parameters: parameters.clone(),
+        response_format: response_format.clone(),
+    };
+    let mut diagnostics = check(&content, source.is_some());
+    if name.name.len() > LONGEST_NAME {
+        let message = format!("must be at most {LONGEST_NAME} characters, so that its revisions can have names");
+        diagnostics.push(Diagnostic::not_accepted(Reason::Invalid, "metadata.name", message));
+    }
     if !diagnostics.is_empty() {
         return refused(diagnostics);
     }
-    let (messages_from, variables) = (source.cloned(), variables.clone());
     Outcome::Accepted(PromptEntry {
         stale: false,
-        messages,
-        messages_from,
-        variables,
+        content: Arc::new(content),
+        messages_from: source.cloned(),
+        pinned_revision: pinned_revision.clone(),
+        revision_history_limit: revision_history_limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(DEFAULT_HISTORY_LIMIT),
+        allowed_namespaces: allowed_namespaces.clone(),
+        spec_revision: String::new(),
+        active_revision: String::new(),
     })
+}
+
+/// All that is wrong with what a prompt says.
+pub(super) fn check(content: &PromptContent, from_config_map: bool) -> Vec<Diagnostic> {
+    let PromptContent {
+        messages,
+        variables,
+        demonstrations: _,
+        parameters,
+        response_format,
+    } = content;
+    let mut diagnostics = check_variables(variables);
+    diagnostics.extend(check_messages(messages, from_config_map, variables));
+    diagnostics.extend(
+        parameters
+            .iter()
+            .flat_map(|parameters| check_parameters("spec.parameters", parameters)),
+    );
+    diagnostics.extend(response_format.iter().filter_map(check_format));
+    diagnostics
+}
+
+/// What the schema cannot say of parameters.
+pub(super) fn check_parameters(field: &str, parameters: &Parameters) -> Vec<Diagnostic> {
+    let Parameters {
+        temperature,
+        top_p,
+        max_tokens: _,
+        seed: _,
+        stop: _,
+    } = parameters;
+    let bounded = |name: &str, text: Option<&String>, most: f64| {
+        let is_within = text?.parse::<f64>().is_ok_and(|number| number <= most);
+        let message = format!("must be at most {most}");
+        (!is_within).then(|| Diagnostic::not_accepted(Reason::Invalid, format!("{field}.{name}"), message))
+    };
+    let found = [
+        bounded("temperature", temperature.as_ref(), 2.0),
+        bounded("topP", top_p.as_ref(), 1.0),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+fn check_format(format: &ResponseFormat) -> Option<Diagnostic> {
+    let problem = match serde_json::from_str::<Value>(&format.schema) {
+        Err(error) => format!("is not JSON: {error}"),
+        Ok(schema) if !schema.is_object() => "must be the JSON text of an object".to_owned(),
+        Ok(schema) => match jsonschema::validator_for(&schema) {
+            Err(error) => format!("is not a JSON Schema: {error}"),
+            Ok(_) => return None,
+        },
+    };
+    Some(Diagnostic::not_accepted(
+        Reason::Invalid,
+        "spec.responseFormat.schema",
+        problem,
+    ))
 }
 
 /// Reads the `ConfigMaps` of stale entries again: one that is gone takes the prompt with it, good new messages are taken.
@@ -79,8 +164,8 @@ pub(super) fn resolve(
     for (name, mut entry) in accepted {
         if let Some(source) = entry.messages_from.as_ref().filter(|_| entry.stale) {
             match read(&name.namespace, source, config_maps) {
-                Ok(messages) if check_messages(&messages, true, &entry.variables).is_empty() => {
-                    entry.messages = messages;
+                Ok(messages) if check_messages(&messages, true, &entry.content.variables).is_empty() => {
+                    Arc::make_mut(&mut entry.content).messages = messages;
                 }
                 Ok(_) | Err(Unread::Bad(_)) => {}
                 Err(Unread::Gone(diagnostic)) => {

@@ -1,4 +1,4 @@
-//! References against what exists now: credentials of Providers, Providers of Routes.
+//! References against what exists now: credentials of Providers, Providers and prompts of Routes.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,13 @@ use k8s_openapi::api::core::v1::Secret;
 use super::{Diagnostic, Reason, Settings, Submitted, carry::LastGood, diagnostic::Report};
 use crate::{
     object::{Kind, ObjectName},
+    prompt_template::PromptTemplate,
     provider::{Provider, Vendor},
     reference::{self, SecretKeyRef},
-    snapshot::{AuthEntry, Credential, CredentialEntry, KeyReference, ProviderEntry, RouteEntry},
+    snapshot::{
+        AuthEntry, Credential, CredentialEntry, KeyReference, PromptEntry, PromptReference, ProviderEntry,
+        RevisionEntry, RouteEntry, TargetEntry,
+    },
     vendor,
 };
 
@@ -228,5 +232,93 @@ pub(super) fn targets(
                 report.add(Kind::Route, name, Diagnostic::not_resolved(reason, field, message));
             }
         }
+    }
+}
+
+/// The prompts that Routes may name.
+pub(super) struct Prompts<'a> {
+    pub(super) templates: &'a BTreeMap<ObjectName, PromptEntry>,
+    pub(super) revisions: &'a BTreeMap<ObjectName, RevisionEntry>,
+    pub(super) submitted: &'a BTreeMap<ObjectName, Submitted<PromptTemplate>>,
+}
+
+impl Prompts<'_> {
+    /// Gives each target the revision that it uses. A target whose prompt is not there is not used: its clients meant something else
+    /// than a request without one.
+    pub(super) fn resolve(&self, routes: &mut BTreeMap<ObjectName, RouteEntry>, report: &mut Report) {
+        for (name, route) in routes {
+            for (index, target) in route.targets.iter_mut().enumerate() {
+                let Some((field, problem)) = self.resolve_target(&name.namespace, target) else {
+                    continue;
+                };
+                target.resolved = false;
+                let field = match field {
+                    Whose::Route => "spec.promptRef".to_owned(),
+                    Whose::Target => format!("spec.targets[{index}].promptRef"),
+                };
+                let (reason, message) = problem;
+                report.add(Kind::Route, name, Diagnostic::not_resolved(reason, field, message));
+            }
+        }
+    }
+
+    fn resolve_target(&self, namespace: &str, target: &mut TargetEntry) -> Option<(Whose, (Reason, String))> {
+        let used = target.prompt.as_mut()?;
+        let found = match &used.reference {
+            PromptReference::Follow(prompt) => self.followed(namespace, prompt),
+            PromptReference::Pin(revision) => self.pinned(namespace, revision),
+        };
+        let whose = if used.inherited { Whose::Route } else { Whose::Target };
+        match found {
+            Ok(revision) => {
+                used.revision = Some(revision);
+                None
+            }
+            Err(problem) => {
+                used.revision = None;
+                Some((whose, problem))
+            }
+        }
+    }
+
+    fn followed(&self, namespace: &str, prompt: &ObjectName) -> Result<ObjectName, (Reason, String)> {
+        let Some(entry) = self.templates.get(prompt) else {
+            return Err(if self.submitted.contains_key(prompt) {
+                let message = format!("PromptTemplate {prompt} is not usable; its own status says why");
+                (Reason::PromptNotUsable, message)
+            } else {
+                (Reason::PromptNotFound, format!("there is no PromptTemplate {prompt}"))
+            });
+        };
+        allowed(namespace, prompt, Some(entry))?;
+        Ok(ObjectName::new(&*prompt.namespace, &*entry.active_revision))
+    }
+
+    fn pinned(&self, namespace: &str, revision: &ObjectName) -> Result<ObjectName, (Reason, String)> {
+        let Some(entry) = self.revisions.get(revision) else {
+            return Err((
+                Reason::RevisionNotFound,
+                format!("there is no PromptRevision {revision}"),
+            ));
+        };
+        let template = ObjectName::new(&*revision.namespace, &*entry.template);
+        allowed(namespace, &template, self.templates.get(&template))?;
+        Ok(revision.clone())
+    }
+}
+
+/// Whose field a fault is in.
+enum Whose {
+    Route,
+    Target,
+}
+
+fn allowed(namespace: &str, prompt: &ObjectName, entry: Option<&PromptEntry>) -> Result<(), (Reason, String)> {
+    let allows = entry.map_or(&[][..], |entry| &entry.allowed_namespaces);
+    if reference::is_allowed(&prompt.namespace, allows, namespace) {
+        Ok(())
+    } else {
+        let message = format!("PromptTemplate {prompt} does not allow namespace {namespace} (allowedNamespaces)");
+        Err((Reason::PromptNotAllowed, message))
     }
 }

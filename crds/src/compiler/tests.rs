@@ -4,6 +4,7 @@ mod keys;
 mod prompts;
 mod properties;
 mod providers;
+mod revisions;
 mod routes;
 
 use serde_json::{Value, json};
@@ -33,6 +34,9 @@ pub(super) fn put(resources: &mut Resources, document: &Value) {
                 Admitted::PromptTemplate(object) => {
                     drop(resources.prompt_templates.insert(name, Submitted::WellFormed(object)));
                 }
+                Admitted::PromptRevision(object) => {
+                    drop(resources.prompt_revisions.insert(name, Submitted::WellFormed(object)));
+                }
                 Admitted::Secret(object) => drop(resources.secrets.insert(name, *object)),
                 Admitted::ConfigMap(object) => drop(resources.config_maps.insert(name, *object)),
             }
@@ -43,6 +47,7 @@ pub(super) fn put(resources: &mut Resources, document: &Value) {
                 Kind::Provider => drop(resources.providers.insert(name, refused.submitted())),
                 Kind::Route => drop(resources.routes.insert(name, refused.submitted())),
                 Kind::PromptTemplate => drop(resources.prompt_templates.insert(name, refused.submitted())),
+                Kind::PromptRevision => drop(resources.prompt_revisions.insert(name, refused.submitted())),
                 Kind::Secret | Kind::ConfigMap => panic!("{refused:?}"),
             }
         }

@@ -43,8 +43,8 @@ export const model = (purpose) => process.env[`MODEL_${purpose}`] ?? MODELS[purp
 /**
  * Makes the function that registers a test of this SDK unless one of its marks is left out on this target. simulator: needs our
  * simulator as the provider; direct: only without the gateway; gateway: only through it; same: needs a provider of the SDK's
- * own dialect; crossing: of the other one; single: needs one target, as a first one of another dialect would refuse in its own
- * words.
+ * own dialect; crossing: of the other one; single: needs one target, as another one would speak in its own words or in
+ * its place.
  */
 export function testsOf(sdk) {
   const leftOut = [target.gateway ? 'direct' : 'gateway', target.dialects.includes(sdk) ? 'crossing' : 'same'];

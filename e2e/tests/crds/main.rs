@@ -73,11 +73,12 @@ fn install() -> anyhow::Result<()> {
         "deploy/crds",
     ])?)?;
     // Discovery and the published schemas, and with them what kubectl knows of the kinds, follow a moment later.
-    let questions: [&[&str]; 4] = [
-        &["get", "providers,routes,prompttemplates"],
+    let questions: [&[&str]; 5] = [
+        &["get", "providers,routes,prompttemplates,promptrevisions"],
         &["explain", "provider.spec"],
         &["explain", "route.spec"],
         &["explain", "prompttemplate.spec"],
+        &["explain", "promptrevision.spec"],
     ];
     let deadline = std::time::Instant::now() + e2e::wait::PATIENCE;
     for question in questions {
@@ -264,7 +265,7 @@ fn people_find_their_way_with_kubectl() -> anyhow::Result<()> {
 
 #[test]
 fn every_field_is_explained() -> anyhow::Result<()> {
-    for kind in ["provider", "route", "prompttemplate"] {
+    for kind in ["provider", "route", "prompttemplate", "promptrevision"] {
         let definition = told(kubectl(&[
             "get",
             "crd",
@@ -287,6 +288,82 @@ fn every_field_is_explained() -> anyhow::Result<()> {
         let explained = explained.split_whitespace().collect::<Vec<_>>().join(" ");
         ensure!(explained.contains(words), "kubectl explain {path}: {explained}");
     }
+    Ok(())
+}
+
+/// The file `name` of the corpus as the API server gives it back once it is stored.
+fn stored(name: &str, kind: &str, object: &str) -> anyhow::Result<Value> {
+    told(kubectl(&[
+        "apply",
+        "--server-side",
+        "-f",
+        &format!("e2e/manifests/valid/{name}"),
+    ])?)?;
+    Ok(serde_json::from_str(&told(kubectl(&[
+        "get",
+        kind,
+        object,
+        "--output=json",
+    ])?)?)?)
+}
+
+#[test]
+fn one_file_gives_the_same_digest_through_the_api_server_and_through_the_loader() -> anyhow::Result<()> {
+    for (name, object) in [
+        ("45-prompt-everything.yaml", "prompt-everything"),
+        ("400-prompt-parameters.yaml", "prompt-parameters"),
+        ("50-prompt-unicode.yaml", "prompt-unicode"),
+    ] {
+        let text = &corpus("valid")?[name];
+        let mut digests = BTreeSet::new();
+        for mut document in [
+            serde_yaml::from_str::<Value>(text)?,
+            stored(name, "prompttemplate", object)?,
+        ] {
+            // The pin names a revision that is not there.
+            document["spec"]
+                .as_object_mut()
+                .context("a spec")?
+                .remove("pinnedRevision");
+            let admitted = crds::admission::admit(&document).map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+            let crds::admission::Admitted::PromptTemplate(template) = admitted else {
+                bail!("{name} is no PromptTemplate")
+            };
+            let mut resources = crds::compiler::Resources::default();
+            let id = crds::object::ObjectName::new("default", object);
+            let submitted = crds::compiler::Submitted::WellFormed(template);
+            resources.prompt_templates.insert(id.clone(), submitted);
+            let compiled = crds::compiler::compile(&resources, &crds::compiler::Settings::default(), None);
+            let prompt = compiled.snapshot.prompts.get(&id);
+            digests.insert(
+                prompt
+                    .with_context(|| format!("{:?}", compiled.diagnostics))?
+                    .spec_revision
+                    .clone(),
+            );
+        }
+        ensure!(digests.len() == 1, "{name}: {digests:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_revision_cannot_be_changed() -> anyhow::Result<()> {
+    stored("402-revision.yaml", "promptrevision", "triage-aaaaaaaaaa")?;
+    let patch = r#"{"spec":{"messages":[{"role":"user","content":"other"}]}}"#;
+    let changed = kubectl(&[
+        "patch",
+        "promptrevision",
+        "triage-aaaaaaaaaa",
+        "--type=merge",
+        "--patch",
+        patch,
+    ])?;
+    let said = String::from_utf8_lossy(&changed.stderr);
+    ensure!(
+        !changed.status.success() && said.contains("a revision cannot be changed"),
+        "{said}"
+    );
     Ok(())
 }
 

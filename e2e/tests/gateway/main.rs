@@ -2,12 +2,14 @@
 
 mod chunks;
 mod counts;
+mod dialects;
 mod drain;
 mod faults;
 mod keys;
 mod late;
 mod ledger;
 mod midstream;
+mod prompts;
 mod refusals;
 mod reload;
 mod restart;

@@ -55,6 +55,15 @@ pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
             None => entry.record.finish_reason.as_deref(),
         }
     });
+    columns.big("attempt_latency_micros", |entry| {
+        Some(only_attempt(&entry.record)?.latency_micros)
+    });
+    columns.big("attempt_first_token_micros", |entry| {
+        only_attempt(&entry.record)?.first_token_micros
+    });
+    columns.text("upstream_id", |entry| {
+        only_attempt(&entry.record)?.upstream_id.as_deref()
+    });
     columns.into_batch()
 }
 
@@ -62,6 +71,7 @@ pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
 pub(super) fn attempts(entries: &[&Entry], names: &mut Names) -> Result<RecordBatch, ArrowError> {
     let rows: Vec<(i32, &Record, &Attempt)> = entries
         .iter()
+        .filter(|entry| only_attempt(&entry.record).is_none())
         .flat_map(|entry| {
             (1..)
                 .zip(&entry.record.attempts)
@@ -102,6 +112,18 @@ pub(super) fn names(fresh: &[(i32, Box<str>)]) -> Result<RecordBatch, ArrowError
 /// The attempt that answered, if any did.
 fn answering(entry: &Entry) -> Option<&Attempt> {
     entry.record.attempts.last()
+}
+
+/// The attempt of a request that had no other and says no more than its request does, but for its times and the provider's id:
+/// it has no row of its own.
+fn only_attempt(record: &Record) -> Option<&Attempt> {
+    let [attempt] = &record.attempts[..] else { return None };
+    let says_the_same = attempt.outcome == record.outcome
+        && attempt.status == Some(record.status)
+        && attempt.error == record.error
+        && attempt.usage == record.usage
+        && attempt.cost_pico_usd == record.cost_pico_usd;
+    says_the_same.then_some(attempt)
 }
 
 /// What the client asked for, where that is a Route's name or alias and so one of few.

@@ -22,6 +22,8 @@ const MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
 /// a larger log means less writing.
 const CHECKPOINT_BYTES: u64 = 64_000_000;
+/// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
+const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.
 const OVERFLOW_BYTES: u64 = 1_000_000_000;
 const OVERFLOW_DIRECTORY: &str = "analytics.tmp";
@@ -221,7 +223,7 @@ fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
     let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
     format!(
-        "SET checkpoint_threshold = '{checkpoint}B'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
+        "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
         path("backup"),

@@ -12,7 +12,7 @@ use super::system::rfc3339;
 
 const REQUEST: &str =
     "SELECT *, epoch_us(created) AS created_unix_micros FROM request_rows WHERE created BETWEEN ? AND ? AND id = ?";
-const ATTEMPTS: &str = "SELECT * FROM attempt_rows WHERE created = ? AND request_id = ? ORDER BY position";
+const ATTEMPTS: &str = "SELECT * FROM all_attempt_rows WHERE created = ? AND request_id = ? ORDER BY position";
 
 /// How far the time in an id may be from the time of its request. Bounds what a search reads.
 const CLOCK_SLACK_MICROS: i64 = 3_600_000_000;

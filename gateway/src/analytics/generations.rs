@@ -176,8 +176,9 @@ fn add_attempts(connection: &Connection, book: &Book, found: &mut [(i64, Generat
     let mut parameters = vec![timestamp(*first), timestamp(*last)];
     parameters.extend(found.iter().map(|(_, generation)| Value::Text(generation.id.clone())));
     let ids = vec!["?"; found.len()].join(", ");
-    let sql =
-        format!("SELECT * FROM attempt_rows WHERE created BETWEEN ? AND ? AND request_id IN ({ids}) ORDER BY position");
+    let sql = format!(
+        "SELECT * FROM all_attempt_rows WHERE created BETWEEN ? AND ? AND request_id IN ({ids}) ORDER BY position"
+    );
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map(as_parameters(&parameters).as_slice(), |row| {
         Ok((row.get::<_, String>("request_id")?, Attempt::read(row, book)?))

@@ -4,6 +4,9 @@
 //! Names that come again in row after row (of Routes, keys, models) are kept once, in `names`, and by number in the rows: that
 //! halves what a row costs. Text that a client may choose freely is kept in the rows, so that `names` stays small.
 //!
+//! A request that its first target answered well, as nearly all are, has no row of its own in `attempt_rows`: what that row would
+//! say stands in `request_rows` already, but for three columns that are there for it. `all_attempt_rows` has both kinds.
+//!
 //! There is no index: rows come in the order of time, so that a range of `created` is found by the bounds of each block, and
 //! an index over ids would take more memory and time than all else.
 
@@ -232,4 +235,33 @@ LEFT JOIN names AS key ON key.id = row.key_name
 LEFT JOIN names AS outcome ON outcome.id = row.outcome_name;
 COMMENT ON VIEW hours IS 'Sums by the hour of requests that are in the view requests no more.';
 COMMENT ON COLUMN hours.priced IS 'Requests whose cost is known.';
+",
+"
+ALTER TABLE request_rows ADD COLUMN attempt_latency_micros BIGINT;
+ALTER TABLE request_rows ADD COLUMN attempt_first_token_micros BIGINT;
+ALTER TABLE request_rows ADD COLUMN upstream_id VARCHAR;
+CREATE VIEW all_attempt_rows AS
+SELECT request_id, created, position, route_name, target_name, provider_name, model_name, outcome_name, status, error,
+    latency_micros, first_token_micros, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, tokens_estimated,
+    cost_pico_usd, upstream_id, prompt_name, revision_name, cache_write_tokens
+FROM attempt_rows
+UNION ALL
+SELECT id, created, 1, route_name, target_name, provider_name, model_name, outcome_name, status, error,
+    attempt_latency_micros, attempt_first_token_micros, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
+    tokens_estimated, cost_pico_usd, upstream_id, prompt_name, revision_name, cache_write_tokens
+FROM request_rows WHERE attempt_latency_micros IS NOT NULL;
+CREATE OR REPLACE VIEW attempts AS SELECT
+    row.request_id, row.created, row.position, route.name AS route, target.name AS target, provider.name AS provider,
+    model.name AS model, prompt.name AS prompt, revision.name AS revision, outcome.name AS outcome, row.status, row.error,
+    row.latency_micros, row.first_token_micros, row.prompt_tokens, row.cached_tokens, row.cache_write_tokens,
+    row.completion_tokens, row.reasoning_tokens, row.tokens_estimated, row.cost_pico_usd, row.upstream_id
+FROM all_attempt_rows AS row
+LEFT JOIN names AS route ON route.id = row.route_name
+LEFT JOIN names AS target ON target.id = row.target_name
+LEFT JOIN names AS provider ON provider.id = row.provider_name
+LEFT JOIN names AS model ON model.id = row.model_name
+LEFT JOIN names AS prompt ON prompt.id = row.prompt_name
+LEFT JOIN names AS revision ON revision.id = row.revision_name
+LEFT JOIN names AS outcome ON outcome.id = row.outcome_name;
+COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
 "];

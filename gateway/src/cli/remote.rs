@@ -69,15 +69,19 @@ impl Source {
                     directory,
                     source: Box::new(source),
                 }),
-            None => Ok(Answering::Gateway(Remote {
-                url: url.trim_end_matches('/').to_owned(),
-                key,
-            })),
+            None => Ok(Answering::Gateway(Remote::new(&url, key))),
         }
     }
 }
 
 impl Remote {
+    pub(super) fn new(url: &str, key: Option<String>) -> Self {
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            key,
+        }
+    }
+
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Error> {
         self.ask(|client, url| {
             let mut url = url::Url::parse(&format!("{url}{path}")).ok();

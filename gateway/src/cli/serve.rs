@@ -26,6 +26,7 @@ use crate::{
     config::{
         manifests::{self, Loader},
         reload::{self, Reload},
+        revisions::Revisions,
         watch as watching,
     },
     http::{
@@ -47,7 +48,7 @@ mod otlp;
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// Serves the Routes of the manifests in a directory: the same YAML that `kubectl apply` takes (Provider, Route,
-/// `PromptTemplate`, Secret, `ConfigMap`). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
+/// `PromptTemplate`, `PromptRevision`, Secret, `ConfigMap`). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
 /// before keeps serving.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -66,7 +67,7 @@ pub struct Arguments {
     /// Where metrics, probes and the configuration are served; on this machine only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", value_parser = loopback)]
     admin: SocketAddr,
-    /// Directory of the stores: examples (SQLite) and analytics (DuckDB)
+    /// Directory of the stores: examples (SQLite), analytics (DuckDB), revisions of prompts (JSON)
     #[arg(long, value_name = "DIR", default_value = "route-switch-data", value_hint = clap::ValueHint::DirPath)]
     data: PathBuf,
     /// What the files of both stores may take together, for instance 10GB; the oldest goes first [default: all there is]
@@ -207,7 +208,8 @@ pub(super) async fn serve(
     let admin_listener = listen_first(admin, "--admin")?;
     let first = listen_first(listen, "--listen")?;
     let listen = first.local_addr().unwrap_or(listen);
-    let reload = Reload::first(settings, loader.read());
+    let revisions = Revisions::open(data.join("revisions"), Timestamp::now);
+    let reload = Reload::first(settings, revisions, loader.read());
     let app = Arc::new(build(&reload, data, data_max_bytes, listen, spans, lost_lines)?);
     app.metrics.config_loaded_unix_seconds.set(app.started.as_second());
     reload.report(&app);

@@ -29,6 +29,8 @@ pub(in crate::config) mod survey;
 mod yaml;
 
 #[cfg(test)]
+pub(in crate::config) use admit::put;
+#[cfg(test)]
 pub(in crate::config) mod tests;
 
 /// Reads one directory, again and again, and remembers what was good.
@@ -130,6 +132,11 @@ impl Loader {
         self.latest = Some(reading.clone());
         (reading, is_new)
     }
+}
+
+/// The line of a field of the object that begins at `object_line` of `file`, or of the nearest part of it that is there.
+pub fn line_of(file: &Path, object_line: u32, field: &str) -> Option<u32> {
+    parse::line_of(&fs::read_to_string(file).ok()?, object_line, field)
 }
 
 impl Reading {

@@ -16,12 +16,14 @@ use jiff::Timestamp;
 use super::{
     manifests::{FileFault, Reading, Source},
     resolved::Config,
+    revisions::Revisions,
 };
 use crate::app::{App, ConfigFault};
 
 /// The last configuration and what it came from.
 pub struct Reload {
     settings: Settings,
+    revisions: Revisions,
     config: Arc<Config>,
     faults: Vec<ConfigFault>,
     warnings: Vec<FileFault>,
@@ -29,19 +31,22 @@ pub struct Reload {
 
 impl Reload {
     /// The configuration that the gateway starts with.
-    pub fn first(settings: Settings, reading: Reading) -> Self {
+    pub fn first(settings: Settings, mut revisions: Revisions, reading: Reading) -> Self {
         let Reading {
-            resources,
+            mut resources,
             sources,
             faults,
             warnings,
             ..
         } = reading;
-        let compiled = compile(&resources, &settings, None);
+        revisions.add_to(&mut resources);
+        let mut compiled = compile(&resources, &settings, None);
+        revisions.keep(&mut compiled);
         let faults = all_faults(&compiled, &sources, &faults);
         Self {
             config: Arc::new(Config::resolve(compiled.snapshot, None)),
             settings,
+            revisions,
             faults,
             warnings,
         }
@@ -88,13 +93,16 @@ impl Reload {
 
     fn apply(&mut self, reading: Reading, app: &App) {
         let Reading {
-            resources,
+            mut resources,
             sources,
             faults,
             warnings,
             ..
         } = reading;
-        let compiled = compile(&resources, &self.settings, Some(&self.config.snapshot));
+        self.revisions.add_to(&mut resources);
+        let mut compiled = compile(&resources, &self.settings, Some(&self.config.snapshot));
+        self.revisions.keep(&mut compiled);
+        self.revisions.collect(&compiled.snapshot);
         self.faults = all_faults(&compiled, &sources, &faults);
         self.warnings = warnings;
         if compiled.snapshot.revision != self.config.snapshot.revision {
@@ -156,6 +164,7 @@ fn is_stale(snapshot: &Snapshot, object: &ObjectId) -> bool {
         Kind::Provider => snapshot.providers.get(name).is_some_and(|entry| entry.stale),
         Kind::Route => snapshot.routes.get(name).is_some_and(|entry| entry.stale),
         Kind::PromptTemplate => snapshot.prompts.get(name).is_some_and(|entry| entry.stale),
+        Kind::PromptRevision => snapshot.revisions.get(name).is_some_and(|entry| entry.stale),
         Kind::Secret => snapshot.keys.get(name).is_some_and(|entry| entry.stale),
         Kind::ConfigMap => false,
     }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::{
     capture::policy::{LimitsByRoute, Policy},
+    prompts::{library::Library, parameters::Defaults, prompt::Prompt},
     providers::{
         dialect::{anthropic, openai::json_string},
         price::Price,
@@ -40,6 +41,7 @@ pub struct Config {
     pub snapshot: Snapshot,
     pub revision: Arc<str>,
     pub revision_header: HeaderValue,
+    pub library: Library,
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
     accounts: Accounts,
     /// By namespace, then by the name that clients send.
@@ -116,6 +118,10 @@ pub struct Target {
     pub health: Arc<Health>,
     pub timeouts: Timeouts,
     pub price: Option<Price>,
+    /// What is put in front of the messages of each request, unless it wants another prompt.
+    pub prompt: Option<Arc<Prompt>>,
+    /// Parameters where the request says nothing; they come before those of the prompt.
+    pub defaults: Defaults,
     /// The longest answer of the model, in tokens, if it is known.
     pub max_output_tokens: Option<u64>,
     /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
@@ -135,6 +141,7 @@ pub struct Timeouts {
 impl Config {
     /// Looks everything up. What was counted and learnt of Routes, targets and Providers goes on from `previous`.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
+        let library = Library::of(&snapshot, previous.map(|config| &config.library));
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
         let mut models = BTreeMap::new();
         let before: HashMap<&ObjectName, &Route> = previous
@@ -155,7 +162,7 @@ impl Config {
             .collect();
         for (object, entry) in &snapshot.routes {
             let before = before.get(object).copied();
-            let mut route = Route::resolve(object, entry, &snapshot, &accounts, before);
+            let mut route = Route::resolve(object, entry, (&snapshot, &accounts, &library), before);
             route.keep_counting(before, previous, &mut models);
             let route = Arc::new(route);
             let names = routes.entry(object.namespace.clone()).or_default();
@@ -170,6 +177,7 @@ impl Config {
         Self {
             revision_header: header_value(&revision),
             revision,
+            library,
             keys,
             accounts,
             routes,
@@ -222,6 +230,12 @@ impl Config {
         }
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found
+    }
+
+    /// The Routes that a caller may use, once for each of their names.
+    pub fn usable_routes<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<Route>> {
+        let routes = self.routes.values().flat_map(BTreeMap::values);
+        routes.filter(|route| caller.may_use(route))
     }
 
     /// The accounts of all Providers.
@@ -277,7 +291,8 @@ impl Caller {
         }
     }
 
-    fn namespace(&self) -> &str {
+    /// The namespace of names that say none.
+    pub fn namespace(&self) -> &str {
         self.confined_to().unwrap_or(DEFAULT_NAMESPACE)
     }
 
@@ -314,8 +329,7 @@ impl Route {
     fn resolve(
         object: &ObjectName,
         entry: &RouteEntry,
-        snapshot: &Snapshot,
-        accounts: &Accounts,
+        (snapshot, accounts, library): (&Snapshot, &Accounts, &Library),
         before: Option<&Self>,
     ) -> Self {
         let name: Arc<str> = object.to_string().into();
@@ -328,8 +342,8 @@ impl Route {
             else {
                 continue;
             };
-            let known = before.and_then(|route| route.health_of(target));
-            if let Some(resolved) = Target::resolve(target, provider, account, known, entry) {
+            let known = before.and_then(|route| route.targets.iter().find(|known| *known.name == *target.name));
+            if let Some(resolved) = Target::resolve(target, (provider, account), known, entry, library) {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
                 candidates.push(Candidate {
@@ -391,25 +405,19 @@ impl Route {
     }
 }
 
-impl Route {
-    /// What is known of a target, unless it is another model by now.
-    fn health_of(&self, entry: &TargetEntry) -> Option<&Arc<Health>> {
-        let mut targets = self.targets.iter();
-        let same = targets.find(|target| *target.name == *entry.name)?;
-        let is_same = *same.model == *entry.model && *same.provider == *entry.provider.to_string();
-        is_same.then_some(&same.health)
-    }
-}
-
 impl Target {
     /// None when the compiler let something through that no request can be made of.
     fn resolve(
         entry: &TargetEntry,
-        provider: &ProviderEntry,
-        account: &Arc<Account>,
-        known: Option<&Arc<Health>>,
+        (provider, account): (&ProviderEntry, &Arc<Account>),
+        known: Option<&Self>,
         route: &RouteEntry,
+        library: &Library,
     ) -> Option<Self> {
+        let prompt = match &entry.prompt {
+            Some(used) => Some(Arc::clone(library.revision(used.revision.as_ref()?)?)),
+            None => None,
+        };
         let path = match provider.dialect {
             Dialect::OpenAI => "chat/completions",
             Dialect::Anthropic => "v1/messages",
@@ -423,6 +431,13 @@ impl Target {
             vendor: vendor::row(provider.vendor).gen_ai_name,
             model: entry.model.as_str().into(),
         };
+        // Another model behind the same name, or another place, is another target.
+        let health = known
+            .filter(|known| known.model == labels.model && known.provider == labels.provider && known.uri == uri)
+            .map_or_else(
+                || Arc::new(Health::new(Instant::now())),
+                |known| Arc::clone(&known.health),
+            );
         Some(Self {
             name: entry.name.as_str().into(),
             header: header_value(&entry.name),
@@ -433,7 +448,7 @@ impl Target {
             model_json: json_string(&entry.model),
             headers: request_headers(&uri, provider)?,
             account: Arc::clone(account),
-            health: known.map_or_else(|| Arc::new(Health::new(Instant::now())), Arc::clone),
+            health,
             uri,
             dialect: provider.dialect,
             timeouts: Timeouts {
@@ -444,6 +459,8 @@ impl Target {
             },
             price: model.and_then(Price::of),
             max_output_tokens: model.and_then(|model| model.max_output_tokens),
+            prompt,
+            defaults: Defaults::of(&entry.parameters, None),
             output_limit_field: vendor::row(provider.vendor).output_limit_field,
             metrics: TargetMetrics::new(ModelMetrics::new(labels)),
         })

@@ -1,19 +1,18 @@
 //! `POST /chat/completions` and `POST /messages`.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use crds::route::SessionAffinity;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{
     authenticate::authenticate,
+    body::read_body,
     chat_stream::{ChatStream, State},
     error::{ApiError, Contract},
     router::Worker,
@@ -22,6 +21,10 @@ use super::{
 use crate::{
     capture::record::{Answer, Outcome},
     config::resolved::{Caller, Config, Route, Target},
+    prompts::{
+        prompt::Prompt,
+        selection::{self, Selection},
+    },
     providers::{
         answer::Marks,
         body::Pieces,
@@ -41,17 +44,12 @@ use crate::{
     },
 };
 
-/// Longest request body, in bytes.
-const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
-/// How much more of a body that is too long is read, and for how long.
-const MAX_DISCARDED_BYTES: usize = 128 * 1024 * 1024;
-const MAX_DISCARDING: Duration = Duration::from_secs(10);
-
 const SESSION: HeaderName = HeaderName::from_static("x-session-id");
 const GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
 const SNAPSHOT: HeaderName = HeaderName::from_static("x-route-switch-snapshot");
 const ROUTE: HeaderName = HeaderName::from_static("x-route-switch-route");
 const TARGET: HeaderName = HeaderName::from_static("x-route-switch-target");
+const PROMPT_REVISION: HeaderName = HeaderName::from_static("x-route-switch-prompt-revision");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-route-switch-attempts");
 /// Where `Anthropic`'s SDKs look for the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -67,6 +65,7 @@ struct Head<'a> {
     config: &'a Config,
     route: Option<&'a Route>,
     target: Option<&'a Target>,
+    prompt: Option<&'a Prompt>,
     attempts: usize,
     overhead_micros: Option<u64>,
 }
@@ -114,15 +113,15 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
             MessagesRequest::scan(body, &parts.headers, Purpose::Answer).map(ClientRequest::Anthropic)
         }
     };
-    let request = match scanned {
+    let mut request = match scanned {
         Ok(request) => request,
         Err(error) => return chat.refuse((&error).into(), None),
     };
     chat.exchange
         .asked(request.model(), request.stream(), request.user().map(Into::into));
-    let Some(route) = chat.config.route(&caller, request.model()).cloned() else {
-        let error = ApiError::model_not_found(request.model());
-        return chat.refuse(error, None);
+    let route = match select(&chat.config, &caller, &mut request) {
+        Ok(route) => route,
+        Err(error) => return chat.refuse(error, None),
     };
     chat.exchange.routed(&route, request.body());
     let affinity = affinity(&route, &request, &parts.headers, &caller);
@@ -132,6 +131,23 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
     } else {
         chat.whole(&route, affinity, &request).await
     }
+}
+
+/// Finds the Route that a request means, and notes in it what else it means.
+pub(super) fn select(config: &Config, caller: &Caller, request: &mut ClientRequest) -> Result<Arc<Route>, ApiError> {
+    let selection = selection::select(config, caller, request.model(), request.asked());
+    let Selection { route, choice } = selection.map_err(|error| ApiError::from(&error))?;
+    request.choose(choice);
+    let gives_messages = |target| {
+        request
+            .choice()
+            .prompt_at(target)
+            .is_some_and(|prompt| prompt.has_messages())
+    };
+    if !request.has_messages() && !route.targets.iter().any(gives_messages) {
+        request.check_messages().map_err(|error| ApiError::from(&error))?;
+    }
+    Ok(route)
 }
 
 impl Chat {
@@ -153,6 +169,7 @@ impl Chat {
             config: &config,
             route,
             target,
+            prompt: exchange.prompt(),
             attempts: exchange.attempts(),
             overhead_micros: Some(exchange.overhead_micros()),
         };
@@ -193,6 +210,7 @@ impl Chat {
             config: &self.config,
             route: Some(route),
             target: Some(whole.target),
+            prompt: self.exchange.prompt(),
             attempts: self.exchange.attempts(),
             overhead_micros: Some(self.exchange.overhead_micros()),
         };
@@ -232,15 +250,16 @@ impl Chat {
             biased;
             opened = &mut opening => opened,
             () = sleep(route.commit_after) => {
-                let head = Head { id: &id, contract, config: &config, route: Some(&route), target: None, attempts: 0, overhead_micros: None };
+                let head = Head { id: &id, contract, config: &config, route: Some(&route), target: None, prompt: None, attempts: 0, overhead_micros: None };
                 return respond(head.headers(), ChatStream::new(State::Opening(opening, Arc::clone(&route)), contract, id, model, &worker.ledger.ending));
             }
         };
         match opened {
             Ok(mut live) => {
-                let (attempts, overhead_micros) = live.exchange().map_or((0, None), |exchange| {
+                let (attempts, overhead_micros, prompt) = live.exchange().map_or((0, None, None), |exchange| {
                     exchange.committed();
-                    (exchange.attempts(), Some(exchange.overhead_micros()))
+                    let prompt = exchange.shared_prompt();
+                    (exchange.attempts(), Some(exchange.overhead_micros()), prompt)
                 });
                 let target = Some(live.target());
                 let head = Head {
@@ -249,6 +268,7 @@ impl Chat {
                     config: &config,
                     route: Some(&route),
                     target,
+                    prompt: prompt.as_deref(),
                     attempts,
                     overhead_micros,
                 };
@@ -311,6 +331,7 @@ impl Head<'_> {
             config,
             route,
             target,
+            prompt,
             attempts,
             overhead_micros,
         } = self;
@@ -327,6 +348,9 @@ impl Head<'_> {
         }
         if let Some(target) = target {
             headers.insert(TARGET, target.header.clone());
+        }
+        if let Some(prompt) = prompt {
+            headers.insert(PROMPT_REVISION, prompt.header.clone());
         }
         if *attempts > 0 {
             headers.insert(ATTEMPTS, HeaderValue::from(*attempts));
@@ -349,27 +373,4 @@ fn respond(headers: HeaderMap, stream: ChatStream) -> Response {
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
-}
-
-/// Reads a request's body. One that is too long is read all the same, within bounds, and thrown away: a client that is still
-/// sending when the connection closes would not see the answer.
-pub(super) async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_none_or(|length| length <= MAX_BODY_BYTES) {
-        match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
-            Ok(collected) => return Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {}
-            Err(_) => return Err(ApiError::body_broken()),
-        }
-    }
-    let discarded = Limited::new(body, MAX_DISCARDED_BYTES);
-    // However the rest ends, the answer is the same.
-    let _ = timeout(MAX_DISCARDING, discard(discarded)).await;
-    Err(ApiError::body_too_long(MAX_BODY_BYTES))
-}
-
-async fn discard(mut body: Limited<Body>) {
-    while let Some(Ok(_)) = body.frame().await {}
 }

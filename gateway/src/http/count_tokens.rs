@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::{
     authenticate::authenticate,
-    chat::read_body,
+    body::read_body,
+    chat::select,
     error::{ApiError, Contract},
     router::Worker,
     server::Connection,
@@ -39,10 +40,8 @@ async fn answer(worker: &Worker, request: Request<Body>) -> Result<Response, Api
     let caller = authenticate(&config, &parts.headers, Connection::of(&parts).remote.ip())?;
     let body = read_body(body, &parts.headers).await?;
     let scanned = MessagesRequest::scan(body, &parts.headers, Purpose::Count);
-    let request = ClientRequest::Anthropic(scanned.map_err(|error| ApiError::from(&error))?);
-    let route = config
-        .route(&caller, request.model())
-        .ok_or_else(|| ApiError::model_not_found(request.model()))?;
+    let mut request = ClientRequest::Anthropic(scanned.map_err(|error| ApiError::from(&error))?);
+    let route = select(&config, &caller, &mut request)?;
     if route.targets.is_empty() {
         return Err(ApiError::no_target(&route.name));
     }
@@ -50,7 +49,9 @@ async fn answer(worker: &Worker, request: Request<Body>) -> Result<Response, Api
     if let Some(target) = counter {
         match count(&worker.clients, target, &request).await {
             Ok(tokens) => return Ok(Json(json!({ "input_tokens": tokens })).into_response()),
-            Err(failure) if failure.is_clients_own() => return Err(ApiError::upstream(target, &failure, 1)),
+            Err(failure) if failure.is_clients_own() || failure.is_unasked() => {
+                return Err(ApiError::upstream(target, &failure, 1));
+            }
             // An estimate is better than none, and says that it is one.
             Err(_) => {}
         }

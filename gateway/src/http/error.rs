@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     capture::record::Outcome,
     config::resolved::Target,
+    prompts::{prompt, selection},
     providers::{canonical::Inexpressible, dialect::openai::request, failure::Failure},
 };
 
@@ -166,6 +167,9 @@ impl ApiError {
 
     /// What the last target's failure means for the client.
     pub fn upstream(target: &Target, failure: &Failure, attempts: usize) -> Self {
+        if let Failure::Prompt(error) = failure {
+            return error.into();
+        }
         let provider = target.provider.to_string();
         if let Failure::Inexpressible(problem) = failure {
             return Self::inexpressible(provider, problem, attempts);
@@ -221,7 +225,7 @@ impl ApiError {
 
     /// The request asks for something that no target could be asked for.
     fn inexpressible(provider: String, problem: &Inexpressible, attempts: usize) -> Self {
-        let message = format!("Unsupported parameter: {problem}.");
+        let message = format!("The provider {provider} cannot be asked for this: {problem}.");
         let error = Self::new(StatusCode::BAD_REQUEST, "unsupported_parameter", INVALID, message);
         Self {
             param: Some(problem.field.clone()),
@@ -325,11 +329,51 @@ impl From<&request::Error> for ApiError {
             request::Error::Type { .. } => "invalid_type",
             request::Error::Empty(_) => "empty_array",
             request::Error::NotBuilt(_) => "unsupported_parameter",
+            request::Error::Twice(_) => "invalid_value",
         };
         let answer = Self::new(StatusCode::BAD_REQUEST, code, INVALID, error.to_string());
         Self {
             param: error.field().map(str::to_owned),
             ..answer
+        }
+    }
+}
+
+impl From<&prompt::Error> for ApiError {
+    fn from(error: &prompt::Error) -> Self {
+        let code = match error {
+            prompt::Error::NotAnObject(_) => "invalid_type",
+            prompt::Error::Variable { fault, .. } => match fault {
+                prompt::Fault::Missing => "missing_required_parameter",
+                prompt::Fault::Unknown => "unknown_parameter",
+                prompt::Fault::NotOfType(_) => "invalid_type",
+                prompt::Fault::NotJson | prompt::Fault::NotAllowed(_) => "invalid_value",
+                prompt::Fault::TooLong(_) => "string_above_max_length",
+            },
+            prompt::Error::Render { .. } => "invalid_value",
+            prompt::Error::TooMuchWork(_) | prompt::Error::TooLong { .. } => "prompt_too_large",
+        };
+        let answer = Self::new(StatusCode::BAD_REQUEST, code, INVALID, error.to_string());
+        Self {
+            param: Some(error.field().to_owned()),
+            ..answer
+        }
+    }
+}
+
+impl From<&selection::Error> for ApiError {
+    fn from(error: &selection::Error) -> Self {
+        let (status, code) = match error {
+            selection::Error::UnknownModel(_) => (StatusCode::NOT_FOUND, "model_not_found"),
+            selection::Error::UnknownPrompt { .. } => (StatusCode::BAD_REQUEST, "prompt_not_found"),
+            selection::Error::UnknownVersion { .. } => (StatusCode::BAD_REQUEST, "prompt_revision_not_found"),
+            selection::Error::UnknownTarget(_) => (StatusCode::BAD_REQUEST, "target_not_found"),
+            selection::Error::NotOneRoute { .. } => (StatusCode::BAD_REQUEST, "ambiguous_prompt"),
+            selection::Error::NoPrompt { .. } => (StatusCode::BAD_REQUEST, "unknown_parameter"),
+        };
+        Self {
+            param: Some(error.field().to_owned()),
+            ..Self::new(status, code, INVALID, error.to_string())
         }
     }
 }

@@ -14,7 +14,7 @@ use http::Request;
 use super::{
     analytics, chat, count_tokens,
     error::{ApiError, Contract},
-    generation, generations, health, models, sql, status,
+    generation, generations, health, models, prompts, sql, status,
 };
 use crate::{app::App, providers::client::Clients, routing::exchange::Ledger};
 
@@ -69,6 +69,26 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
             get(
                 move |State(worker): Worked, Path(id): Path<String>, request: Request<Body>| async move {
                     models::one(&worker, contract, &id, &request)
+                },
+            ),
+        )
+        .route(
+            &path("/prompts"),
+            get(move |State(worker): Worked, request: Request<Body>| async move {
+                prompts::list(&worker, contract, &request)
+            }),
+        )
+        .route(
+            // A prompt's name may hold a slash, and its revisions and the like are below it.
+            &path("/prompts/{*rest}"),
+            get(
+                move |State(worker): Worked, Path(rest): Path<String>, request: Request<Body>| {
+                    prompts::get(worker, contract, rest, request)
+                },
+            )
+            .post(
+                move |State(worker): Worked, Path(rest): Path<String>, request: Request<Body>| {
+                    prompts::post(worker, contract, rest, request)
                 },
             ),
         )

@@ -23,6 +23,7 @@ pub struct Request {
     pub temperature: Option<Json>,
     pub top_p: Option<Json>,
     pub top_k: Option<Json>,
+    pub seed: Option<Json>,
     pub stop: Vec<String>,
     pub reasoning: Reasoning,
     /// Who the request is for, as the client names them.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crds::route::RetryOn;
 
 use super::{canonical::Inexpressible, fault::Fault, upstream_error::UpstreamError};
-use crate::capture::record::Outcome;
+use crate::{capture::record::Outcome, prompts::prompt};
 
 /// Why a try failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,6 +39,9 @@ pub enum Failure {
     TooLong(usize),
     #[error("the stream ended before the answer did")]
     EarlyEnd,
+    /// Nothing was sent: the request lacks what the target's prompt needs. Another target may have another prompt.
+    #[error("{0}")]
+    Prompt(#[from] prompt::Error),
     /// Nothing was sent to the provider.
     #[error("its limit of {limit} requests at once is reached")]
     Full { limit: usize },
@@ -56,9 +59,14 @@ impl Failure {
         )
     }
 
+    /// Whether the target was not asked, because this request cannot be put to it.
+    pub fn is_unasked(&self) -> bool {
+        matches!(self, Self::Inexpressible(_) | Self::Prompt(_))
+    }
+
     /// Whether the target is the worse for it.
     pub fn counts_against_target(&self) -> bool {
-        !self.is_clients_own() && !matches!(self, Self::Full { .. } | Self::Inexpressible(_))
+        !self.is_clients_own() && !self.is_unasked() && !matches!(self, Self::Full { .. })
     }
 
     /// As what it is worth a further try at the same target; none if it never is.
@@ -85,7 +93,7 @@ impl Failure {
             Self::ConnectTimeout(_) | Self::FirstTokenTimeout(_) | Self::IdleTimeout(_) | Self::TotalTimeout(_) => {
                 Outcome::Timeout
             }
-            Self::Inexpressible(_) => Outcome::ClientError,
+            Self::Inexpressible(_) | Self::Prompt(_) => Outcome::ClientError,
             failure if failure.is_clients_own() => Outcome::ClientError,
             _ => Outcome::UpstreamError,
         }

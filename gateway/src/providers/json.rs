@@ -89,6 +89,11 @@ pub fn ends(text: &[u8], at: usize) -> Result<(), Malformed> {
 }
 
 impl Members<'_> {
+    /// The offset behind the opening brace, before the first member was read.
+    pub fn inside(&self) -> usize {
+        self.at
+    }
+
     /// The offset behind the closing brace, after the last member was read.
     pub fn end(&self) -> Option<usize> {
         self.end

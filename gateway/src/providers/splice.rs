@@ -18,6 +18,37 @@ pub struct Edit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits(Vec<Edit>);
 
+/// Takes members of an object, or elements of an array, out of a text, with the commas that they would leave behind. Each is told in
+/// order.
+#[derive(Debug, Default)]
+pub struct Removals {
+    kept_end: Option<usize>,
+    /// Where a removal began that nothing is kept in front of: it takes along what lies before the next one.
+    open: Option<usize>,
+}
+
+impl Removals {
+    pub fn keep(&mut self, at: &Range<usize>, edits: &mut Edits) {
+        self.end(at.start, edits);
+        self.kept_end = Some(at.end);
+    }
+
+    pub fn remove(&mut self, at: &Range<usize>, edits: &mut Edits) {
+        self.end(at.start, edits);
+        match &mut self.kept_end {
+            Some(end) => edits.replace(std::mem::replace(end, at.end)..at.end, Bytes::new()),
+            None => self.open = Some(at.start),
+        }
+    }
+
+    /// Nothing comes any more before `end`.
+    pub fn end(&mut self, end: usize, edits: &mut Edits) {
+        if let Some(start) = self.open.take() {
+            edits.replace(start..end, Bytes::new());
+        }
+    }
+}
+
 impl Edits {
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Vec::with_capacity(capacity))

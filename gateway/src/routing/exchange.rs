@@ -16,6 +16,7 @@ use crate::{
         record::{Answer, Attempt, Content, Outcome, Record, Usage},
     },
     config::resolved::{Route, Target},
+    prompts::prompt::Prompt,
     providers::failure::Failure,
     telemetry::{
         access,
@@ -45,6 +46,8 @@ pub struct Exchange {
     begun: Instant,
     waited: Duration,
     current: Option<Current>,
+    /// Of the attempt under way, or the last one.
+    prompt: Option<Arc<Prompt>>,
 }
 
 struct Current {
@@ -120,6 +123,7 @@ impl Exchange {
             begun,
             waited: Duration::ZERO,
             current: None,
+            prompt: None,
         }
     }
 
@@ -164,7 +168,17 @@ impl Exchange {
         self.record.as_ref().map_or(0, |record| record.attempts.len()) + usize::from(self.current.is_some())
     }
 
-    pub fn begin_attempt(&mut self, target: &Target) {
+    /// The prompt of the attempt under way, or of the last one.
+    pub fn prompt(&self) -> Option<&Prompt> {
+        self.prompt.as_deref()
+    }
+
+    pub fn shared_prompt(&self) -> Option<Arc<Prompt>> {
+        self.prompt.clone()
+    }
+
+    pub fn begin_attempt(&mut self, target: &Target, prompt: Option<&Arc<Prompt>>) {
+        self.prompt = prompt.cloned();
         if let Some(trace) = &mut self.trace {
             trace.begin_attempt(target);
         }
@@ -172,8 +186,8 @@ impl Exchange {
             target: Arc::clone(&target.name),
             provider: Arc::clone(&target.provider),
             model: Arc::clone(&target.model),
-            prompt: None,
-            revision: None,
+            prompt: prompt.map(|prompt| Arc::clone(&prompt.name)),
+            revision: prompt.map(|prompt| Arc::clone(&prompt.revision)),
             outcome: Outcome::Cancelled,
             status: None,
             error: None,

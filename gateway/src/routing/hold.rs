@@ -52,9 +52,9 @@ impl Hold {
         Some(Self::new(target, rules, target.account.force(now), pass))
     }
 
-    /// Enters the target that is to take requests again first, when none of a Route does: one more try is better than none.
-    pub fn force(route: &Route, now: Instant) -> Option<(usize, Self)> {
-        let targets = route.targets.iter().enumerate();
+    /// Enters the target that is to take requests again first, when none does of those that are meant: one more try is better than none.
+    pub fn force(route: &Route, is_meant: impl Fn(usize) -> bool, now: Instant) -> Option<(usize, Self)> {
+        let targets = route.targets.iter().enumerate().filter(|(index, _)| is_meant(*index));
         let (index, target) = targets.min_by_key(|(_, target)| {
             let open_for = match target.health.breaker.state(now) {
                 State::Open(left) => left,

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     capture::record::{Answer, Outcome},
     config::resolved::{Route, Target},
+    prompts::selection::Choice,
     providers::{
         client::Clients,
         dialect::openai::{
@@ -130,6 +131,10 @@ struct AskStream<'a> {
 impl Ask for AskStream<'_> {
     /// The stream, and what of it is ready for the client.
     type Answer = (Source, BytesMut);
+
+    fn choice(&self) -> &Choice {
+        self.request.choice()
+    }
 
     async fn at(
         &mut self,

@@ -22,12 +22,16 @@ use super::{
 };
 use crate::{
     config::resolved::{Route, Target},
+    prompts::selection::Choice,
     providers::failure::Failure,
 };
 
 /// What is asked of a target.
 pub(super) trait Ask {
     type Answer;
+
+    /// What the request wants other than what the Route says.
+    fn choice(&self) -> &Choice;
 
     /// Asks one target, and waits for as much as makes it the one that answers.
     fn at(
@@ -59,13 +63,18 @@ pub(super) async fn until_answered<A: Ask>(
     exchange: &mut Exchange,
     mut ask: A,
 ) -> Result<Entered<A::Answer>, Unanswered> {
+    let only = ask.choice().only_target;
+    let is_meant = |index| only.is_none_or(|only| only == index);
     let mut order = route.sequence.order(affinity);
     let mut last: Option<(usize, Failure)> = None;
     loop {
         let now = Instant::now();
-        let next = order.next(|index| Hold::enter(&route.targets[index], &route.breaker, now));
+        let next = order.next(|index| {
+            let hold = is_meant(index).then(|| Hold::enter(&route.targets[index], &route.breaker, now));
+            hold.flatten()
+        });
         let next = match last {
-            None => next.or_else(|| Hold::force(route, now)),
+            None => next.or_else(|| Hold::force(route, is_meant, now)),
             Some(_) => next,
         };
         let Some((index, hold)) = next else {
@@ -78,7 +87,10 @@ pub(super) async fn until_answered<A: Ask>(
             Ok((answer, hold)) => return Ok(Entered { index, answer, hold }),
             Err(failure) => {
                 let is_over = failure.is_clients_own();
-                last = Some((index, failure));
+                // That a target could not be asked says less than what went wrong at one that could.
+                if last.is_none() || !failure.is_unasked() {
+                    last = Some((index, failure));
+                }
                 if is_over {
                     return Err(Unanswered { last });
                 }
@@ -98,9 +110,9 @@ async fn try_target<A: Ask>(
     let mut retries = 0;
     loop {
         if !hold.try_place() {
-            wait_for_place(target, &mut hold, exchange).await?;
+            wait_for_place(target, &mut hold, exchange, ask.choice()).await?;
         }
-        exchange.begin_attempt(target);
+        exchange.begin_attempt(target, ask.choice().prompt_at(target));
         let failure = match ask.at(target, hold.credential(), exchange).await {
             Ok(answer) => {
                 exchange.first_content();
@@ -129,7 +141,12 @@ async fn try_target<A: Ask>(
 }
 
 /// Waits for a place at a Provider that has no free one. In vain, that is an attempt that failed.
-async fn wait_for_place(target: &Target, hold: &mut Hold, exchange: &mut Exchange) -> Result<(), Failure> {
+async fn wait_for_place(
+    target: &Target,
+    hold: &mut Hold,
+    exchange: &mut Exchange,
+    choice: &Choice,
+) -> Result<(), Failure> {
     let began = Instant::now();
     let entered = hold.wait_for_place().await;
     exchange.waited(began.elapsed());
@@ -138,7 +155,7 @@ async fn wait_for_place(target: &Target, hold: &mut Hold, exchange: &mut Exchang
     result.add_one();
     entered.map_err(|Full { limit }| {
         let failure = Failure::Full { limit };
-        exchange.begin_attempt(target);
+        exchange.begin_attempt(target, choice.prompt_at(target));
         exchange.fail_attempt(failure.outcome(), &failure);
         failure
     })

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     capture::record::Usage,
     config::resolved::{Route, Target},
+    prompts::selection::Choice,
     providers::{answer::Answer, client::Clients, failure::Failure, front::ClientRequest},
 };
 
@@ -56,6 +57,10 @@ struct AskWhole<'a> {
 
 impl Ask for AskWhole<'_> {
     type Answer = Answer;
+
+    fn choice(&self) -> &Choice {
+        self.request.choice()
+    }
 
     async fn at(
         &mut self,

@@ -24,7 +24,10 @@ fn a_good_template_reaches_the_snapshot() {
     let compiled = compiled(&[template("t", spec)]);
     let entry = &compiled.snapshot.prompts[&name("t")];
     assert_eq!(
-        (entry.messages[0].content.as_str(), entry.variables.len()),
+        (
+            entry.content.messages[0].content.as_str(),
+            entry.content.variables.len()
+        ),
         ("Hello {{ who }}", 1)
     );
     assert_eq!(found(&compiled), Vec::<String>::new());
@@ -63,6 +66,7 @@ fn messages_can_stand_in_a_config_map() {
     let entry = &compiled.snapshot.prompts[&name("t")];
     assert_eq!(
         entry
+            .content
             .messages
             .iter()
             .map(|message| message.content.as_str())
@@ -92,7 +96,7 @@ fn a_config_map_with_bad_messages_leaves_the_last_good_ones() {
         let after = again(&[from("texts"), texts(text)], &good);
         let entry = &after.snapshot.prompts[&name("t")];
         assert_eq!(
-            (entry.stale, entry.messages[0].content.as_str()),
+            (entry.stale, entry.content.messages[0].content.as_str()),
             (true, "good"),
             "{text}"
         );
@@ -107,7 +111,7 @@ fn a_config_map_that_is_gone_takes_good_and_stale_prompts_with_it() {
     let good = compiled(&[from("texts"), texts("- {role: user, content: good}")]);
     for object in [from("texts"), template("t", json!({}))] {
         let kept = again(&[object.clone(), texts("- {role: user, content: better}")], &good);
-        assert_eq!(kept.snapshot.prompts[&name("t")].messages[0].content, "better");
+        assert_eq!(kept.snapshot.prompts[&name("t")].content.messages[0].content, "better");
         for gone in [vec![], vec![config_map("texts", json!({"other": "x"}))]] {
             let documents: Vec<Value> = std::iter::once(object.clone()).chain(gone).collect();
             assert!(again(&documents, &good).snapshot.prompts.is_empty(), "{documents:?}");

@@ -89,9 +89,14 @@ impl World {
             documents.extend(
                 match routes[index] {
                     State::Absent => None,
-                    State::Good => Some(json!({"model": name, "targets": target})),
+                    State::Good => Some(json!({"model": name, "targets": target, "promptRef": {"name": name}})),
                     State::Malformed => Some(json!({"model": name, "targets": []})),
-                    State::Invalid => Some(json!({"model": name, "targets": target, "timeouts": {"idle": "25h"}})),
+                    State::Invalid => {
+                        let prompt = json!({"name": name});
+                        Some(
+                            json!({"model": name, "targets": target, "promptRef": prompt, "timeouts": {"idle": "25h"}}),
+                        )
+                    }
                 }
                 .map(|spec| route(name, spec)),
             );
@@ -153,11 +158,20 @@ proptest! {
                 prop_assert_eq!(new.providers.get(&object).map(|entry| entry.stale), usable);
                 let route = expected(world.routes[index], old.routes.contains_key(&object));
                 prop_assert_eq!(new.routes.get(&object).map(|entry| entry.stale), route);
-                if let Some(entry) = new.routes.get(&object) {
-                    prop_assert_eq!(entry.targets[0].resolved, usable.is_some());
-                }
                 let prompt = expected(world.prompts[index], old.prompts.contains_key(&object));
                 prop_assert_eq!(new.prompts.get(&object).map(|entry| entry.stale), prompt);
+                if let Some(entry) = new.routes.get(&object) {
+                    prop_assert_eq!(entry.targets[0].resolved, usable.is_some() && prompt.is_some());
+                    let used = entry.targets[0].prompt.as_ref().and_then(|used| used.revision.as_ref());
+                    prop_assert_eq!(used.is_some(), prompt.is_some());
+                    // Whatever a target uses is in the Snapshot, and so is what each prompt says of itself.
+                    prop_assert!(used.is_none_or(|revision| new.revisions.contains_key(revision)));
+                }
+                if let Some(entry) = new.prompts.get(&object) {
+                    let of = |revision: &String| new.revisions.get(&ObjectName::new("default", &**revision));
+                    prop_assert!(of(&entry.active_revision).is_some_and(|revision| revision.template == text));
+                    prop_assert!(of(&entry.spec_revision).is_some_and(|revision| revision.content == entry.content));
+                }
                 let client = expected(world.keys[index], old.keys.contains_key(&key));
                 prop_assert_eq!(new.keys.get(&key).map(|entry| entry.stale), client);
                 let bad = |state: State| matches!(state, State::Malformed | State::Invalid);
@@ -213,7 +227,7 @@ proptest! {
         documents.push(keyed("z"));
         documents.push(credential("keys", json!({"main": format!("{SECRET} broken\n")})));
         let compiled = again(&documents, &compiled(&before));
-        let Compiled { snapshot, diagnostics } = &compiled;
+        let Compiled { snapshot, diagnostics, unkept: _ } = &compiled;
         let diagnostics: Vec<_> = diagnostics.values().collect();
         let texts = [
             format!("{compiled:?}"),

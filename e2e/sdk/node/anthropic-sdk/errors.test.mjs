@@ -29,7 +29,7 @@ test('an unknown model is not found', [], async () => {
 });
 
 for (const stream of [false, true]) {
-  test(`a rate limit is a rate limit error that says when to come back, stream ${stream}`, [], async () => {
+  test(`a rate limit is a rate limit error that says when to come back, stream ${stream}`, ['single'], async () => {
     const error = await failure(create({ model: model('429'), stream }), Anthropic.RateLimitError, 'rate_limit_error');
     assert.ok(Number(error.headers.get('retry-after')) >= 1);
   });
@@ -84,7 +84,7 @@ for (const [changed, named] of [
   });
 }
 
-test('an error in a stream before the first content has its status', [], async () => {
+test('an error in a stream before the first content has its status', ['single'], async () => {
   const stream = client.messages.stream({ model: model('429'), ...hello });
   await failure(stream.finalMessage(), Anthropic.RateLimitError);
   await failure(create({ model: model('429'), stream: true }).then(collect), Anthropic.RateLimitError);

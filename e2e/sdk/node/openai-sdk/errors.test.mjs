@@ -31,7 +31,7 @@ test('an unknown model is not found', [], async () => {
 });
 
 for (const stream of [false, true]) {
-  test(`a rate limit is a rate limit error that says when to come back, stream ${stream}`, [], async () => {
+  test(`a rate limit is a rate limit error that says when to come back, stream ${stream}`, ['single'], async () => {
     const error = await failure(create({ model: model('429'), stream }), OpenAI.RateLimitError);
     assert.equal(error.code, 'rate_limit_exceeded');
     assert.ok(Number(error.headers.get('retry-after')) >= 1);
@@ -79,7 +79,7 @@ for (const [changed, param] of [
   });
 }
 
-test('an error in a stream before the first content has its status', [], async () => {
+test('an error in a stream before the first content has its status', ['single'], async () => {
   await failure(create({ model: model('429'), stream: true }).then(collect), OpenAI.RateLimitError);
 });
 

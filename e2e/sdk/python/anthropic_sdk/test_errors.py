@@ -36,6 +36,7 @@ def test_an_unknown_model_is_not_found(client, model):
     assert model("UNKNOWN") in error.api_message
 
 
+@pytest.mark.single
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_rate_limit_is_a_rate_limit_error_that_says_when_to_come_back(client, model, stream):
     error = failure(client, anthropic.RateLimitError, model=model("429"), stream=stream, **HELLO)

@@ -25,6 +25,7 @@ def test_an_unknown_model_is_not_found(client, model):
         client.models.retrieve(model("UNKNOWN"))
 
 
+@pytest.mark.single
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_rate_limit_is_a_rate_limit_error_that_says_when_to_come_back(client, model, stream):
     with pytest.raises(openai.RateLimitError) as caught:

@@ -308,6 +308,7 @@ fn collect_names(value: &Value, names: &mut BTreeSet<String>) -> Result<(), Refu
                     "names",
                     "request_rows",
                     "attempt_rows",
+                    "all_attempt_rows",
                     "hourly_rows",
                     "schema_version",
                 ];

@@ -30,6 +30,7 @@ impl Doubt {
             "Provider" => Self::Kinds(vec![Kind::Provider]),
             "Route" => Self::Kinds(vec![Kind::Route]),
             "PromptTemplate" => Self::Kinds(vec![Kind::PromptTemplate]),
+            "PromptRevision" => Self::Kinds(vec![Kind::PromptRevision]),
             "Secret" => Self::Kinds(vec![Kind::Secret]),
             "ConfigMap" => Self::Kinds(vec![Kind::ConfigMap]),
             "List" => Self::All,
@@ -75,7 +76,8 @@ pub(super) fn refuse(object: &Admitted, faults: Vec<Fault>) -> Refused {
     let allowed_namespaces = match object {
         Admitted::Provider(object) => Some(object.spec.allowed_namespaces.clone()),
         Admitted::Route(object) => Some(object.spec.allowed_namespaces.clone()),
-        Admitted::PromptTemplate(_) | Admitted::Secret(_) | Admitted::ConfigMap(_) => None,
+        Admitted::PromptTemplate(object) => Some(object.spec.allowed_namespaces.clone()),
+        Admitted::PromptRevision(_) | Admitted::Secret(_) | Admitted::ConfigMap(_) => None,
     };
     Refused {
         id: Some(object.id()),
@@ -85,7 +87,7 @@ pub(super) fn refuse(object: &Admitted, faults: Vec<Fault>) -> Refused {
 }
 
 /// Files a good object under its name.
-pub(super) fn put(object: Admitted, name: ObjectName, resources: &mut Resources) {
+pub(in crate::config) fn put(object: Admitted, name: ObjectName, resources: &mut Resources) {
     match object {
         Admitted::Provider(object) => {
             resources.providers.insert(name, Submitted::WellFormed(object));
@@ -95,6 +97,9 @@ pub(super) fn put(object: Admitted, name: ObjectName, resources: &mut Resources)
         }
         Admitted::PromptTemplate(object) => {
             resources.prompt_templates.insert(name, Submitted::WellFormed(object));
+        }
+        Admitted::PromptRevision(object) => {
+            resources.prompt_revisions.insert(name, Submitted::WellFormed(object));
         }
         Admitted::Secret(object) => {
             resources.secrets.insert(name, *object);
@@ -121,6 +126,9 @@ pub(super) fn put_refused(
         }
         Kind::PromptTemplate => {
             resources.prompt_templates.insert(name, refused.submitted());
+        }
+        Kind::PromptRevision => {
+            resources.prompt_revisions.insert(name, refused.submitted());
         }
         Kind::Secret | Kind::ConfigMap => {
             if let Some(object) = last_good {

@@ -145,6 +145,16 @@ impl Parsed {
     }
 }
 
+/// The line of a field of the object that begins at `object_line`.
+pub(super) fn line_of(text: &str, object_line: u32, field: &str) -> Option<u32> {
+    yaml::read(text).ok()?.into_iter().find_map(|document| {
+        let Document { value, line, lines, .. } = document;
+        let mut objects = flatten(String::new(), value).into_iter();
+        let (prefix, _) = objects.find(|(prefix, _)| lines.find(prefix).unwrap_or(line) == object_line)?;
+        lines.find(&join(&prefix, field))
+    })
+}
+
 /// A verdict that knows what the file itself has wrong.
 fn with_flaws(verdict: Result<Admitted, Refused>, flaws: Vec<Flaw>) -> Result<Admitted, Refused> {
     if flaws.is_empty() {

@@ -197,7 +197,7 @@ fn faults_name_the_line_of_the_field() {
         .to_string();
     assert!(message.contains("r.yaml:24: kind: "), "{message}");
     assert!(
-        message.contains("Provider, Route or PromptTemplate") && message.contains("Deployment"),
+        message.contains("Provider, Route, PromptTemplate or PromptRevision") && message.contains("Deployment"),
         "{message}"
     );
 }

@@ -5,10 +5,13 @@
 //! through the canonical form ([`translate`]).
 
 pub mod answer;
+mod prompted;
 pub mod request;
 pub mod stream;
 pub mod translate;
 mod usage;
+
+pub(in crate::providers) use prompted::put;
 
 /// The version of the API that translated requests are written in, and that is asked for unless the client or the Provider names
 /// another. Later ones take away what older models still know, such as the temperature.

@@ -6,6 +6,7 @@
 pub mod answer;
 mod chunk;
 mod envelope;
+pub(in crate::providers::dialect) mod prompted;
 pub mod request;
 pub mod stream;
 pub mod translate;
@@ -14,6 +15,11 @@ mod usage;
 /// The text as a JSON string, quotes included.
 pub fn json_string(text: &str) -> bytes::Bytes {
     serde_json::to_vec(text).expect("a string is JSON").into()
+}
+
+/// Appends the text as a JSON string.
+fn write_json_string(text: &str, out: &mut bytes::BytesMut) {
+    serde_json::to_writer(bytes::BufMut::writer(out), text).expect("a string is JSON");
 }
 
 /// A JSON string's text; none when `raw` is no string.

@@ -122,6 +122,8 @@ enum Doing {
     CannotBeReached,
     TimesOut,
     Cuts,
+    /// It says nothing, ever.
+    Hangs,
 }
 
 impl Doing {
@@ -134,7 +136,7 @@ impl Doing {
             })
         };
         match self {
-            Self::Answers => Ok(()),
+            Self::Answers | Self::Hangs => Ok(()),
             Self::Refuses(code) => status(code, None),
             Self::RefusesFor(code, seconds) => status(code, Some(Duration::from_secs(seconds))),
             Self::CannotBeReached => Err(Failure::Connect("refused".to_owned())),
@@ -153,6 +155,7 @@ impl Doing {
 struct Script {
     doing: BTreeMap<String, Doing>,
     asked: Vec<(String, Option<String>)>,
+    choice: Choice,
 }
 
 impl Script {
@@ -160,6 +163,7 @@ impl Script {
         Self {
             doing: doing.iter().map(|(name, doing)| ((*name).to_owned(), *doing)).collect(),
             asked: Vec::new(),
+            choice: Choice::default(),
         }
     }
 
@@ -175,10 +179,18 @@ impl Script {
 impl Ask for &mut Script {
     type Answer = ();
 
+    fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
     async fn at(&mut self, target: &Target, credential: Option<&Credential>, _: &Exchange) -> Result<(), Failure> {
         let key = credential.map(|(_, value)| value.to_str().unwrap().to_owned());
         self.asked.push((target.name.to_string(), key));
-        self.doing[&*target.name].result()
+        let doing = self.doing[&*target.name];
+        if doing == Doing::Hangs {
+            std::future::pending::<()>().await;
+        }
+        doing.result()
     }
 }
 
@@ -264,12 +276,44 @@ async fn a_target_that_keeps_failing_is_left_alone_over_a_change_of_configuratio
     let second = config(&providers, &changed, Some(&first));
     request(&desk, route(&second), &mut script).await.unwrap();
     assert_eq!(script.targets()[10..], ["b"]);
-    // Another model behind the same name is another target.
+    // Another model behind the same name is another target, and so is another place.
     let mut replaced = two_targets(&retry);
     replaced["targets"][0]["model"] = json!("new");
     let third = config(&providers, &replaced, Some(&second));
     request(&desk, route(&third), &mut script).await.unwrap();
     assert_eq!(script.targets()[11..], ["a", "b"]);
+    let moved = json!({"baseUrl": "https://other.example.com/v1"});
+    let fourth = config(
+        &[("p", moved), ("q", json!({}))],
+        &two_targets(&json!({"retry": {"attempts": 0}})),
+        Some(&second),
+    );
+    request(&desk, route(&fourth), &mut script).await.unwrap();
+    assert_eq!(script.targets()[13..], ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_probe_whose_client_leaves_gives_its_place_back() {
+    let desk = Desk::new();
+    let eager = json!({
+        "targets": [target("a", "p", 1, 0)], "retry": {"attempts": 0},
+        "circuitBreaker": {"consecutiveFailures": 1, "openFor": "1ms"},
+    });
+    let config = config(&[("p", json!({}))], &eager, None);
+    let route = route(&config);
+    let breaker = &route.targets[0].health.breaker;
+    let mut script = Script::new(&[("a", Doing::TimesOut)]);
+    request(&desk, route, &mut script).await.unwrap_err();
+    while breaker.state(Instant::now()) != State::HalfOpen {
+        tokio::task::yield_now().await;
+    }
+    let mut script = Script::new(&[("a", Doing::Hangs)]);
+    let left = tokio::time::timeout(Duration::from_millis(5), request(&desk, route, &mut script)).await;
+    assert!(left.is_err() && script.asked.len() == 1);
+    assert_eq!(breaker.state(Instant::now()), State::HalfOpen);
+    let pass = breaker.admit(Instant::now(), &route.breaker).unwrap();
+    breaker.judge(pass, Verdict::Good, Instant::now(), &route.breaker);
+    assert_eq!(breaker.state(Instant::now()), State::Closed);
 }
 
 #[tokio::test]
@@ -396,6 +440,7 @@ fn any_mix_of_targets_is_tried_by_the_rules() {
         let mut script = Script {
             doing: names.iter().cloned().zip(targets.iter().map(|(doing, ..)| *doing)).collect(),
             asked: Vec::new(),
+            choice: Choice::default(),
         };
         let result = runtime.block_on(request(&desk, route, &mut script));
         let asked: Vec<usize> = script.targets().iter().map(|name| name[1..].parse().unwrap()).collect();

@@ -10,10 +10,11 @@ fn content(reading: &Reading) -> String {
         providers,
         routes,
         prompt_templates,
+        prompt_revisions,
         secrets,
         config_maps,
     } = &reading.resources;
-    format!("{providers:?}\n{routes:?}\n{prompt_templates:?}\n{secrets:?}\n{config_maps:?}")
+    format!("{providers:?}\n{routes:?}\n{prompt_templates:?}\n{prompt_revisions:?}\n{secrets:?}\n{config_maps:?}")
 }
 
 fn documents() -> Vec<String> {

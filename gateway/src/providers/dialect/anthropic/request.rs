@@ -1,33 +1,45 @@
 //! A client's request in `Anthropic`'s form: one scan of the body finds what the gateway must know and change.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use memchr::memmem;
 
-use super::{BETA_HEADER, VERSION_HEADER, translate::UNSIGNED};
-use crate::providers::{
-    dialect::openai::{
-        request::{Error, unambiguous},
-        text_of,
+use super::{
+    BETA_HEADER, VERSION_HEADER,
+    prompted::{self, Place},
+    translate::UNSIGNED,
+};
+use crate::{
+    config::resolved::Target,
+    prompts::{
+        parameters::Parameter,
+        prompt::{self, Prompt, Rendered},
+        request::Asked,
+        selection::Choice,
     },
-    json::{self, Malformed, Member},
-    splice::Edits,
+    providers::{
+        dialect::openai::{
+            prompted::{metadata, prompt as read_prompt, variables},
+            request::{Error, session, unambiguous},
+            text_of,
+        },
+        failure::Failure,
+        json::{self, Malformed, Member},
+        splice::{Edits, Removals},
+    },
 };
 
 /// Fields of our own, and of `OpenRouter`, whose behaviour this version does not have here.
-const NOT_BUILT: [&str; 10] = [
+const NOT_BUILT: [&str; 7] = [
     "fallbacks",
     "models",
     "plugins",
-    "prompt",
     "provider",
     "route",
-    "session_id",
     "transforms",
     "usage",
-    "variables",
 ];
 /// Headers that say how the body is to be read.
 const FORWARDED: [HeaderName; 2] = [
@@ -47,13 +59,21 @@ pub enum Purpose {
 #[derive(Clone, Debug)]
 pub struct MessagesRequest {
     pub body: Bytes,
+    /// Without a preset; empty when there is none, and something else says which Route is meant.
     pub model: String,
     pub stream: bool,
     pub user: Option<Box<str>>,
+    /// What the client says makes requests one session: a field of our own.
+    pub session: Option<Box<str>>,
+    /// What it says of prompts; most requests say nothing.
+    pub asked: Option<Box<Asked>>,
+    /// What was made of that.
+    pub choice: Choice,
     /// Length of what the model reads, in bytes, for estimates.
     pub prompt_bytes: usize,
-    model_at: Range<usize>,
-    /// What must change but the model.
+    pub(super) purpose: Purpose,
+    pub(super) place: Place,
+    /// What must change but the model and what prompts add.
     edits: Edits,
     /// Of the client, for targets of this dialect.
     headers: HeaderMap,
@@ -62,13 +82,15 @@ pub struct MessagesRequest {
 /// Where the fields stand that the gateway knows.
 #[derive(Default)]
 struct Fields {
-    model: Option<Range<usize>>,
-    messages: Option<Range<usize>>,
-    system: Option<Range<usize>>,
     tools: Option<Range<usize>>,
-    max_tokens: Option<Range<usize>>,
     stream: Option<Range<usize>>,
     metadata: Option<Range<usize>>,
+    session_id: Option<Range<usize>>,
+    variables: Option<Range<usize>>,
+    prompt: Option<Range<usize>>,
+    place: Place,
+    /// What is taken out of the body.
+    edits: Edits,
     /// A key is written with escapes, or one that the gateway acts on stands twice.
     ambiguous: bool,
 }
@@ -90,59 +112,147 @@ impl MessagesRequest {
         Ok(request)
     }
 
-    /// The body for a target of the same dialect: `model` is the provider's name of the model, as a JSON string.
-    pub fn body_for(&self, model: &Bytes) -> Vec<Bytes> {
+    /// The body for a target of the same dialect.
+    pub fn body_for(&self, target: &Target) -> Result<Vec<Bytes>, Failure> {
+        let prompt = self.choice.prompt_at(target);
         let mut edits = self.edits.clone();
-        edits.replace(self.model_at.clone(), model.clone());
+        let mut front = self.edit_model(target, &mut edits);
+        if prompt.is_some() || !target.defaults.is_empty() {
+            prompted::edit(self, target, prompt, &mut edits, &mut front)?;
+        }
+        if !front.is_empty() {
+            edits.insert(self.place.inside, front.into());
+        }
         edits.sort();
-        edits.pieces(&self.body)
+        Ok(edits.pieces(&self.body))
+    }
+
+    /// The body for a target with nothing of a prompt in it, to be translated.
+    pub fn bare_body_for(&self, target: &Target) -> Vec<u8> {
+        let mut edits = self.edits.clone();
+        let front = self.edit_model(target, &mut edits);
+        if !front.is_empty() {
+            edits.insert(self.place.inside, front.into());
+        }
+        edits.sort();
+        edits.pieces(&self.body).concat()
     }
 
     /// The client's headers that a target of the same dialect is sent.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+    pub fn headers_for<'a>(&'a self, target: &Target) -> impl Iterator<Item = (&'a HeaderName, &'a http::HeaderValue)> {
+        let samples = prompted::samples(&self.place, target, self.choice.prompt_at(target));
+        self.headers
+            .iter()
+            .filter(move |(name, _)| !(samples && *name == VERSION_HEADER))
+    }
+
+    pub fn has_messages(&self) -> bool {
+        self.place.has_messages
+    }
+
+    /// What is wrong with a request whose prompt gives no messages.
+    pub fn check_messages(&self) -> Result<(), Error> {
+        match &self.place.messages {
+            None => Err(Error::Missing("messages")),
+            Some(_) if !self.place.has_messages => Err(Error::Empty("messages")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The messages of a prompt with the variables of this request.
+    pub(super) fn rendered(&self, prompt: &Arc<Prompt>) -> Result<Rendered, prompt::Error> {
+        prompt.render(self.asked.as_ref().and_then(|asked| asked.variables.as_ref()))
+    }
+
+    /// Puts the model in; gives what goes to the front of the body, where the client named none.
+    fn edit_model(&self, target: &Target, edits: &mut Edits) -> Vec<u8> {
+        match &self.place.model {
+            Some(at) => {
+                edits.replace(at.clone(), target.model_json.clone());
+                Vec::new()
+            }
+            None => [b"\"model\":", &target.model_json[..], b","].concat(),
+        }
     }
 
     fn read(body: Bytes, fields: Fields, purpose: Purpose) -> Result<Self, Error> {
-        let model_at = fields.model.ok_or(Error::Missing("model"))?;
-        let model = text_of(&body[model_at.clone()]).ok_or(Error::Type {
-            field: "model",
-            expected: "a string",
-        })?;
-        let messages = fields.messages.ok_or(Error::Missing("messages"))?;
-        if body[messages.start] != b'[' {
-            return Err(Error::Type {
-                field: "messages",
-                expected: "an array of objects",
-            });
+        let Fields {
+            tools,
+            stream,
+            metadata: metadata_at,
+            session_id,
+            variables: variables_at,
+            prompt: prompt_at,
+            mut place,
+            mut edits,
+            ambiguous: _,
+        } = fields;
+        let mut asked = Asked::default();
+        if let Some(at) = variables_at {
+            variables(&mut asked, &body, at, "variables")?;
         }
-        if json::elements(&body, messages.start)?.next().is_none() {
-            return Err(Error::Empty("messages"));
+        if let Some(at) = prompt_at {
+            read_prompt(&mut asked, &body, at)?;
         }
-        if purpose == Purpose::Answer && fields.max_tokens.is_none() {
-            return Err(Error::Missing("max_tokens"));
+        if let Some(at) = metadata_at.clone().filter(|at| body[at.start] == b'{') {
+            metadata(&mut asked, &body, at, &mut edits)?;
         }
-        let stream = match fields.stream.as_ref().map(|at| &body[at.clone()]) {
-            Some(b"true") => true,
-            None | Some(b"false") => false,
-            Some(_) => {
+        let model = model(&body, &place, &mut asked)?;
+        if let Some(at) = &place.messages {
+            if body[at.start] != b'[' {
                 return Err(Error::Type {
-                    field: "stream",
-                    expected: "a boolean",
+                    field: "messages",
+                    expected: "an array of objects",
                 });
             }
-        };
+            place.has_messages = json::elements(&body, at.start)?.next().is_some();
+            without_unsigned(&body, at.start, &mut edits)?;
+        }
+        if purpose == Purpose::Answer && place.set & (1 << Parameter::MaxTokens as u8) == 0 {
+            return Err(Error::Missing("max_tokens"));
+        }
         let length = |at: &Option<Range<usize>>| at.as_ref().map_or(0, Range::len);
         Ok(Self {
             model,
-            stream,
-            user: fields.metadata.and_then(|at| user(&body, at.start)),
-            prompt_bytes: messages.len() + length(&fields.system) + length(&fields.tools),
-            edits: without_unsigned(&body, messages.start)?,
-            model_at,
+            stream: is_stream(&body, stream)?,
+            session: session_id.map_or(Ok(None), |at| session(&body[at]))?,
+            user: metadata_at.and_then(|at| user(&body, at.start)),
+            prompt_bytes: length(&place.messages) + length(&place.system) + length(&tools),
+            asked: (!asked.is_empty()).then(|| Box::new(asked)),
+            choice: Choice::default(),
             headers: HeaderMap::new(),
+            purpose,
+            place,
+            edits,
             body,
         })
+    }
+}
+
+/// The model's name without a preset, which `asked` notes.
+fn model(body: &[u8], place: &Place, asked: &mut Asked) -> Result<String, Error> {
+    let model = match &place.model {
+        Some(at) => text_of(&body[at.clone()]).ok_or(Error::Type {
+            field: "model",
+            expected: "a string",
+        })?,
+        None => String::new(),
+    };
+    let model = asked.take_preset(&model)?.to_owned();
+    if model.is_empty() && asked.id.is_none() && asked.combination.is_none() && place.model.is_none() {
+        return Err(Error::Missing("model"));
+    }
+    Ok(model)
+}
+
+fn is_stream(body: &[u8], at: Option<Range<usize>>) -> Result<bool, Error> {
+    match at.map(|at| &body[at]) {
+        Some(b"true") => Ok(true),
+        None | Some(b"false") => Ok(false),
+        Some(_) => Err(Error::Type {
+            field: "stream",
+            expected: "a boolean",
+        }),
     }
 }
 
@@ -150,37 +260,79 @@ impl Fields {
     fn find(body: &[u8]) -> Result<Self, Error> {
         let mut fields = Self::default();
         let mut members = json::members(body, 0)?;
+        fields.place.inside = members.inside();
+        let mut removals = Removals::default();
         for member in members.by_ref() {
-            fields.note(&member?)?;
+            let member = member?;
+            let at = member.start..member.value.end;
+            if fields.note(&member, body)? {
+                removals.remove(&at, &mut fields.edits);
+            } else {
+                removals.keep(&at, &mut fields.edits);
+            }
         }
         let end = members.end().ok_or(Malformed(body.len()))?;
         json::ends(body, end)?;
+        removals.end(end - 1, &mut fields.edits);
         Ok(fields)
     }
 
-    fn note(&mut self, member: &Member<'_>) -> Result<(), Error> {
+    /// Keeps what matters of a member; says whether it is to be taken out.
+    fn note(&mut self, member: &Member<'_>, body: &[u8]) -> Result<bool, Error> {
         if member.is_escaped() {
             self.ambiguous = true;
-            return Ok(());
+            return Ok(false);
         }
-        let slot = match member.key {
-            b"model" => &mut self.model,
-            b"messages" => &mut self.messages,
-            b"system" => &mut self.system,
-            b"tools" => &mut self.tools,
-            b"max_tokens" => &mut self.max_tokens,
-            b"stream" => &mut self.stream,
-            b"metadata" => &mut self.metadata,
+        let value = &body[member.value.clone()];
+        let (slot, is_taken_out) = match member.key {
+            b"model" => (&mut self.place.model, false),
+            b"messages" => (&mut self.place.messages, false),
+            b"system" => (&mut self.place.system, false),
+            b"output_config" => {
+                if has_format(body, member.value.start)? {
+                    self.place.set |= 1 << Parameter::ResponseFormat as u8;
+                }
+                (&mut self.place.output_config, false)
+            }
+            b"tools" => (&mut self.tools, false),
+            b"stream" => (&mut self.stream, false),
+            b"metadata" => (&mut self.metadata, false),
+            b"session_id" => (&mut self.session_id, true),
+            b"variables" => (&mut self.variables, true),
+            b"prompt" if value.starts_with(b"{") => (&mut self.prompt, true),
             key => {
+                if let Some((parameter, name)) = prompted::parameter(key) {
+                    if value == b"null" {
+                        self.place.nulls.push((name, member.value.clone()));
+                    } else {
+                        self.ambiguous |= self.place.set & (1 << parameter as u8) != 0;
+                        self.place.set |= 1 << parameter as u8;
+                    }
+                    return Ok(false);
+                }
                 return match NOT_BUILT.iter().find(|name| name.as_bytes() == key) {
                     Some(name) => Err(Error::NotBuilt(name)),
-                    None => Ok(()),
+                    None => Ok(false),
                 };
             }
         };
         self.ambiguous |= slot.replace(member.value.clone()).is_some();
-        Ok(())
+        Ok(is_taken_out)
     }
+}
+
+/// Whether `output_config` has a format.
+fn has_format(body: &[u8], start: usize) -> Result<bool, Malformed> {
+    if body[start] != b'{' {
+        return Ok(false);
+    }
+    for member in json::members(body, start)? {
+        let member = member?;
+        if member.key == b"format" {
+            return Ok(&body[member.value] != b"null");
+        }
+    }
+    Ok(false)
 }
 
 /// `metadata.user_id`.
@@ -191,10 +343,9 @@ fn user(body: &[u8], metadata: usize) -> Option<Box<str>> {
 }
 
 /// Takes out reasoning that another vendor's answer held: a provider of this dialect would refuse its signature.
-fn without_unsigned(body: &[u8], messages: usize) -> Result<Edits, Malformed> {
-    let mut edits = Edits::default();
+fn without_unsigned(body: &[u8], messages: usize, edits: &mut Edits) -> Result<(), Malformed> {
     if memmem::find(body, UNSIGNED.as_bytes()).is_none() {
-        return Ok(edits);
+        return Ok(());
     }
     for message in json::elements(body, messages)? {
         let message = message?;
@@ -204,37 +355,24 @@ fn without_unsigned(body: &[u8], messages: usize) -> Result<Edits, Malformed> {
         for member in json::members(body, message.start)? {
             let member = member?;
             if member.key == b"content" && body[member.value.start] == b'[' {
-                remove_unsigned(body, member.value.start, &mut edits)?;
+                remove_unsigned(body, &member.value, edits)?;
             }
         }
     }
-    Ok(edits)
+    Ok(())
 }
 
-fn remove_unsigned(body: &[u8], content: usize, edits: &mut Edits) -> Result<(), Malformed> {
-    let mut kept_end = None;
-    let mut open_removal: Option<usize> = None;
-    for block in json::elements(body, content)? {
+fn remove_unsigned(body: &[u8], content: &Range<usize>, edits: &mut Edits) -> Result<(), Malformed> {
+    let mut removals = Removals::default();
+    for block in json::elements(body, content.start)? {
         let block = block?;
-        if let Some(start) = open_removal.take() {
-            edits.replace(start..block.start, Bytes::new());
+        if is_unsigned(body, block.start)? {
+            removals.remove(&block, edits);
+        } else {
+            removals.keep(&block, edits);
         }
-        if !is_unsigned(body, block.start)? {
-            kept_end = Some(block.end);
-            continue;
-        }
-        match kept_end {
-            // Take the comma in front along.
-            Some(end) => edits.replace(end..block.end, Bytes::new()),
-            // Nothing is kept in front: take along what lies before the next block.
-            None => open_removal = Some(block.start),
-        }
-        kept_end = kept_end.map(|_| block.end);
     }
-    if let Some(start) = open_removal {
-        let end = json::value(body, start)?;
-        edits.replace(start..end, Bytes::new());
-    }
+    removals.end(content.end - 1, edits);
     Ok(())
 }
 
@@ -253,7 +391,21 @@ fn is_unsigned(body: &[u8], block: usize) -> Result<bool, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::config::{
+        example::{config, object, route},
+        resolved::{Caller, Route},
+    };
+
+    /// A Route to a target of this dialect whose model is `claude`.
+    fn to_claude() -> Arc<Route> {
+        let spec = json!({ "vendor": "Simulated", "dialect": "Anthropic" });
+        let targets = json!([{ "name": "only", "providerRef": { "name": "p" }, "model": "claude" }]);
+        let config = config(&[object("Provider", "p", spec), route("r", json!({ "targets": targets }))]);
+        Arc::clone(config.route(&Caller::Local, "r").unwrap())
+    }
 
     fn scan(body: &str) -> Result<MessagesRequest, Error> {
         MessagesRequest::scan(
@@ -264,7 +416,8 @@ mod tests {
     }
 
     fn sent(body: &str) -> String {
-        let pieces = scan(body).unwrap().body_for(&Bytes::from_static(b"\"claude\""));
+        let route = to_claude();
+        let pieces = scan(body).unwrap().body_for(&route.targets[0]).unwrap();
         String::from_utf8(pieces.concat()).unwrap()
     }
 
@@ -278,16 +431,21 @@ mod tests {
     fn what_is_missing_or_not_built_is_named() {
         for (body, field) in [
             (r#"{"messages":[1],"max_tokens":1}"#, "model"),
-            (r#"{"model":"m","max_tokens":1}"#, "messages"),
-            (r#"{"model":"m","messages":[],"max_tokens":1}"#, "messages"),
             (r#"{"model":"m","messages":[1]}"#, "max_tokens"),
+            (r#"{"model":"m","messages":[1],"max_tokens":null}"#, "max_tokens"),
             (r#"{"model":"m","messages":[1],"max_tokens":1,"stream":1}"#, "stream"),
             (
-                r#"{"model":"m","messages":[1],"max_tokens":1,"variables":{}}"#,
-                "variables",
+                r#"{"model":"m","messages":[1],"max_tokens":1,"provider":{}}"#,
+                "provider",
             ),
         ] {
             assert_eq!(scan(body).unwrap_err().field(), Some(field), "{body}");
+        }
+        for (body, field) in [
+            (r#"{"model":"m","max_tokens":1}"#, "messages"),
+            (r#"{"model":"m","messages":[],"max_tokens":1}"#, "messages"),
+        ] {
+            assert_eq!(scan(body).unwrap().check_messages().unwrap_err().field(), Some(field));
         }
         assert!(matches!(scan("{"), Err(Error::Json(_))));
     }
@@ -300,8 +458,13 @@ mod tests {
         let body = r#"{"model":"m","messages":[1],"metadata":{"user_id":"u-1"}}"#;
         let request = MessagesRequest::scan(body.into(), &headers, Purpose::Count).unwrap();
         assert_eq!(request.user.as_deref(), Some("u-1"));
-        assert_eq!(request.headers().len(), 1);
-        assert_eq!(request.headers()["anthropic-version"], "2026-10-21");
+        let route = to_claude();
+        let forwarded: Vec<_> = request.headers_for(&route.targets[0]).collect();
+        assert_eq!(forwarded.len(), 1);
+        assert_eq!(
+            (forwarded[0].0.as_str(), forwarded[0].1),
+            ("anthropic-version", &"2026-10-21".parse().unwrap())
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod read_answer;
 pub mod read_request;
 pub mod read_stream;
+mod schema;
 pub mod write_answer;
 pub mod write_request;
 pub mod write_stream;

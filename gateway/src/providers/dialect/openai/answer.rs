@@ -85,7 +85,7 @@ impl Answer {
             }
         }
         match (self.envelope.usage_object(&self.body), &self.envelope.usage) {
-            (Some(at), _) => edits.insert(at.start + 1, usage::cost_member(cost_pico_usd, at.len() == 2)),
+            (Some(at), _) => edits.insert(at.start + 1, usage::cost_member(cost_pico_usd, &self.body[at.clone()])),
             (None, Some(null)) => edits.replace(null.clone(), usage::object(used, cost_pico_usd).into()),
             (None, None) => {
                 edits.insert(

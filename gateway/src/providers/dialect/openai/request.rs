@@ -4,10 +4,18 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::text_of;
-use crate::providers::{
-    json::{self, Malformed, Member},
-    splice::Edits,
+use super::{prompted, text_of};
+use crate::{
+    config::resolved::Target,
+    prompts::{
+        prompt,
+        request::{Asked, Twice},
+        selection::Choice,
+    },
+    providers::{
+        json::{self, Malformed, Member},
+        splice::Edits,
+    },
 };
 
 /// What is wrong with a request, and with which field.
@@ -28,6 +36,14 @@ pub enum Error {
         "Unsupported parameter: '{0}' is not supported by this version of Route-Switch. Remove it from the request."
     )]
     NotBuilt(&'static str),
+    #[error("'{}' and '{}' contradict each other: send only one of them.", .0.field, .0.other)]
+    Twice(Twice),
+}
+
+impl From<Twice> for Error {
+    fn from(twice: Twice) -> Self {
+        Self::Twice(twice)
+    }
 }
 
 impl Error {
@@ -36,17 +52,13 @@ impl Error {
         match self {
             Self::Json(_) => None,
             Self::Missing(field) | Self::Type { field, .. } | Self::Empty(field) | Self::NotBuilt(field) => Some(field),
+            Self::Twice(twice) => Some(twice.field),
         }
     }
 }
 
 /// Fields of our own, and of `OpenRouter`, whose behaviour this version does not have. `null` counts as absent and is taken out.
-const NOT_BUILT: [&str; 6] = ["provider", "models", "route", "transforms", "plugins", "variables"];
-/// Members of `metadata` that are ours, not built either.
-const NOT_BUILT_METADATA: [(&str, &str); 2] = [
-    ("template_id", "metadata.template_id"),
-    ("combination_id", "metadata.combination_id"),
-];
+const NOT_BUILT: [&str; 5] = ["provider", "models", "route", "transforms", "plugins"];
 
 /// Longest `session_id`.
 const MAX_SESSION_BYTES: usize = 256;
@@ -57,30 +69,52 @@ const INCLUDE_USAGE: &[u8] = b"\"include_usage\":true";
 #[derive(Clone, Debug)]
 pub struct ChatRequest {
     pub body: Bytes,
+    /// Without a preset; empty when there is none, and something else says which Route is meant.
     pub model: String,
     pub stream: bool,
     /// The client itself asked for usage in the stream.
     pub include_usage: bool,
     pub user: Option<Box<str>>,
+    /// What it says of prompts; most requests say nothing.
+    pub asked: Option<Box<Asked>>,
+    /// What was made of that.
+    pub choice: Choice,
     /// What the client says makes requests one session: a field of our own.
     pub session: Option<Box<str>>,
     /// Length of `messages` in bytes, for estimates.
     pub messages_bytes: usize,
-    model_at: Range<usize>,
-    /// All that must change but the model.
-    edits: Edits,
+    pub(super) place: Place,
+    /// All that must change but the model and what prompts add.
+    pub(super) edits: Edits,
+}
+
+/// Where things stand in the body that are different for each target.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    pub(super) model: Option<Range<usize>>,
+    pub(super) messages: Option<Range<usize>>,
+    pub(super) has_messages: bool,
+    /// Behind the brace that opens the body.
+    pub(super) inside: usize,
+    /// Whether anything is left in the body once our own fields are out.
+    pub(super) is_bare: bool,
+    /// Parameters that the client set, one bit each.
+    pub(super) set: u8,
+    /// Parameters that are there as `null`, which is as good as not set.
+    pub(super) nulls: Vec<(&'static str, Range<usize>)>,
 }
 
 /// Where the fields stand that the gateway knows.
 #[derive(Default)]
 struct Fields {
-    model: Option<Range<usize>>,
-    messages: Option<Range<usize>>,
     stream: Option<Range<usize>>,
     stream_options: Option<Range<usize>>,
     user: Option<Range<usize>>,
     metadata: Option<Range<usize>>,
     session_id: Option<Range<usize>>,
+    variables: Option<Range<usize>>,
+    prompt: Option<Range<usize>>,
+    place: Place,
     /// What is taken out of the body.
     removed: Vec<Range<usize>>,
     /// A key is written with escapes, or one that the gateway acts on stands twice.
@@ -98,31 +132,81 @@ impl ChatRequest {
         Self::read(body, fields)
     }
 
-    /// The body for a target: `model` is the provider's name of the model, as a JSON string.
-    pub fn body_for(&self, model: &Bytes) -> Vec<Bytes> {
+    /// The body for a target.
+    pub fn body_for(&self, target: &Target) -> Result<Vec<Bytes>, prompt::Error> {
         let mut edits = self.edits.clone();
-        edits.replace(self.model_at.clone(), model.clone());
+        match (&self.place.model, self.choice.prompt_at(target)) {
+            (Some(at), None) if target.defaults.is_empty() => edits.replace(at.clone(), target.model_json.clone()),
+            (_, prompt) => prompted::edit(self, target, prompt, &mut edits)?,
+        }
         edits.sort();
-        edits.pieces(&self.body)
+        Ok(edits.pieces(&self.body))
+    }
+
+    pub fn has_messages(&self) -> bool {
+        self.place.has_messages
+    }
+
+    /// What is wrong with a request whose prompt gives no messages.
+    pub fn check_messages(&self) -> Result<(), Error> {
+        match &self.place.messages {
+            None => Err(Error::Missing("messages")),
+            Some(_) if !self.place.has_messages => Err(Error::Empty("messages")),
+            Some(_) => Ok(()),
+        }
     }
 
     fn read(body: Bytes, fields: Fields) -> Result<Self, Error> {
-        let model_at = fields.model.ok_or(Error::Missing("model"))?;
-        let model = text_of(&body[model_at.clone()]).ok_or(Error::Type {
-            field: "model",
-            expected: "a string",
-        })?;
-        let messages_at = fields.messages.ok_or(Error::Missing("messages"))?;
-        if body[messages_at.start] != b'[' {
-            return Err(Error::Type {
-                field: "messages",
-                expected: "an array of objects",
-            });
+        let Fields {
+            stream,
+            stream_options,
+            user,
+            metadata,
+            session_id,
+            variables,
+            prompt,
+            mut place,
+            removed,
+            ambiguous: _,
+        } = fields;
+        let mut edits = Edits::with_capacity(2 + removed.len());
+        for at in removed {
+            edits.replace(at, Bytes::new());
         }
-        if json::elements(&body, messages_at.start)?.next().is_none() {
-            return Err(Error::Empty("messages"));
+        let mut asked = Asked::default();
+        if let Some(at) = variables {
+            prompted::variables(&mut asked, &body, at, "variables")?;
         }
-        let stream = match fields.stream.as_ref().map(|at| &body[at.clone()]) {
+        if let Some(at) = prompt {
+            prompted::prompt(&mut asked, &body, at)?;
+        }
+        if let Some(at) = metadata.filter(|at| body[at.start] == b'{') {
+            prompted::metadata(&mut asked, &body, at, &mut edits)?;
+        }
+        let model = match &place.model {
+            Some(at) => text_of(&body[at.clone()]).ok_or(Error::Type {
+                field: "model",
+                expected: "a string",
+            })?,
+            None => String::new(),
+        };
+        let model = match asked.take_preset(&model)? {
+            part if part.len() == model.len() => model,
+            part => part.to_owned(),
+        };
+        if model.is_empty() && asked.id.is_none() && asked.combination.is_none() && place.model.is_none() {
+            return Err(Error::Missing("model"));
+        }
+        if let Some(at) = &place.messages {
+            if body[at.start] != b'[' {
+                return Err(Error::Type {
+                    field: "messages",
+                    expected: "an array of objects",
+                });
+            }
+            place.has_messages = json::elements(&body, at.start)?.next().is_some();
+        }
+        let is_stream = match stream.as_ref().map(|at| &body[at.clone()]) {
             Some(b"true") => true,
             None | Some(b"false" | b"null") => false,
             Some(_) => {
@@ -132,28 +216,20 @@ impl ChatRequest {
                 });
             }
         };
-        if let Some(metadata) = fields.metadata.filter(|at| body[at.start] == b'{') {
-            refuse_metadata(&body, metadata.start)?;
-        }
-        let session = fields.session_id.map_or(Ok(None), |at| session(&body[at]))?;
-        let mut edits = Edits::with_capacity(2 + fields.removed.len());
-        for at in fields.removed {
-            edits.replace(at, Bytes::new());
-        }
-        let stream_end = fields.stream.map_or(model_at.end, |at| at.end);
-        let include_usage = stream && ask_for_usage(&body, fields.stream_options, stream_end, &mut edits)?;
+        let session = session_id.map_or(Ok(None), |at| session(&body[at]))?;
+        let stream_end = stream.map_or(place.inside, |at| at.end);
+        let include_usage = is_stream && ask_for_usage(&body, stream_options, stream_end, &mut edits)?;
         Ok(Self {
             model,
-            stream,
+            stream: is_stream,
             include_usage,
-            user: fields
-                .user
-                .and_then(|at| text_of(&body[at]))
-                .map(String::into_boxed_str),
+            user: user.and_then(|at| text_of(&body[at])).map(String::into_boxed_str),
             session,
-            messages_bytes: messages_at.len(),
-            model_at,
+            messages_bytes: place.messages.as_ref().map_or(0, ExactSizeIterator::len),
+            place,
             edits,
+            asked: (!asked.is_empty()).then(|| Box::new(asked)),
+            choice: Choice::default(),
             body,
         })
     }
@@ -163,6 +239,8 @@ impl Fields {
     fn find(body: &[u8]) -> Result<Self, Error> {
         let mut fields = Self::default();
         let mut members = json::members(body, 0)?;
+        fields.place.inside = members.inside();
+        fields.place.is_bare = true;
         let mut kept_end = None;
         let mut open_removal: Option<usize> = None;
         for member in members.by_ref() {
@@ -177,6 +255,8 @@ impl Fields {
                     // Nothing is kept in front: take along what lies before the next member.
                     None => open_removal = Some(member.start),
                 }
+            } else {
+                fields.place.is_bare = false;
             }
             kept_end = if open_removal.is_some() {
                 None
@@ -198,29 +278,38 @@ impl Fields {
             self.ambiguous = true;
             return Ok(false);
         }
-        let slot = match member.key {
-            b"model" => &mut self.model,
-            b"messages" => &mut self.messages,
-            b"stream" => &mut self.stream,
-            b"stream_options" => &mut self.stream_options,
-            b"user" => &mut self.user,
-            b"metadata" => &mut self.metadata,
+        let (slot, is_taken_out) = match member.key {
+            b"model" => (&mut self.place.model, false),
+            b"messages" => (&mut self.place.messages, false),
+            b"stream" => (&mut self.stream, false),
+            b"stream_options" => (&mut self.stream_options, false),
+            b"user" => (&mut self.user, false),
+            b"metadata" => (&mut self.metadata, false),
+            b"variables" => (&mut self.variables, true),
+            // The prompt of a completion is a text, and none of ours.
+            b"prompt" if body[member.value.start] == b'{' => (&mut self.prompt, true),
             // OpenRouter's `usage: {include}`: usage is always included.
             b"usage" => return Ok(true),
-            b"session_id" => {
-                self.ambiguous |= self.session_id.replace(member.value.clone()).is_some();
-                return Ok(true);
+            b"session_id" => (&mut self.session_id, true),
+            key => {
+                if let Some((parameter, name)) = prompted::parameter(key) {
+                    if &body[member.value.clone()] == b"null" {
+                        self.place.nulls.push((name, member.value.clone()));
+                    } else {
+                        self.place.set |= 1 << parameter as u8;
+                    }
+                    return Ok(false);
+                }
+                return refuse_not_built(key, &body[member.value.clone()]);
             }
-            b"prompt" if body[member.value.start] == b'{' => return Err(Error::NotBuilt("prompt")),
-            key => return refuse_not_built(key, &body[member.value.clone()]),
         };
         self.ambiguous |= slot.replace(member.value.clone()).is_some();
-        Ok(false)
+        Ok(is_taken_out)
     }
 }
 
 /// Reads `session_id`.
-fn session(value: &[u8]) -> Result<Option<Box<str>>, Error> {
+pub(in crate::providers::dialect) fn session(value: &[u8]) -> Result<Option<Box<str>>, Error> {
     if value == b"null" {
         return Ok(None);
     }
@@ -240,16 +329,6 @@ fn refuse_not_built(key: &[u8], value: &[u8]) -> Result<bool, Error> {
         Some(name) => Err(Error::NotBuilt(name)),
         None => Ok(false),
     }
-}
-
-fn refuse_metadata(body: &[u8], start: usize) -> Result<(), Error> {
-    for member in json::members(body, start)? {
-        let key = member?.key;
-        if let Some((_, path)) = NOT_BUILT_METADATA.iter().find(|(name, _)| name.as_bytes() == key) {
-            return Err(Error::NotBuilt(path));
-        }
-    }
-    Ok(())
 }
 
 /// Makes the request of a stream ask for usage; says whether the client had asked itself.

@@ -211,7 +211,7 @@ impl StreamWriter {
     fn usage_text(&self) -> Bytes {
         match &self.usage_object {
             Some(object) => {
-                let cost = usage::cost_member(self.cost_pico_usd(), object.len() == 2);
+                let cost = usage::cost_member(self.cost_pico_usd(), object);
                 [b"{", &cost[..], &object[1..]].concat().into()
             }
             None => usage::object(&self.usage(), self.cost_pico_usd()).into(),

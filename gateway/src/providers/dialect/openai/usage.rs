@@ -64,15 +64,16 @@ fn number(raw: &[u8]) -> u64 {
         .unwrap_or(0)
 }
 
-/// What goes into the provider's `usage` object, behind its opening brace.
-pub(super) fn cost_member(cost_pico_usd: Option<i64>, is_empty: bool) -> Bytes {
+/// What goes into the provider's `usage`, which is this object, behind its opening brace.
+pub(super) fn cost_member(cost_pico_usd: Option<i64>, object: &[u8]) -> Bytes {
     let mut member = Vec::with_capacity(40);
     member.extend_from_slice(b"\"cost\":");
     match cost_pico_usd {
         Some(cost) => price::write_usd(cost, &mut member),
         None => member.extend_from_slice(b"null"),
     }
-    if !is_empty {
+    // An object may hold spaces and still nothing.
+    if object.get(1..).is_some_and(|rest| rest.trim_ascii_start() != b"}") {
         member.push(b',');
     }
     member.into()
@@ -105,4 +106,15 @@ fn counts(usage: &Usage) -> String {
          \"prompt_tokens_details\":{{\"cached_tokens\":{cached_tokens},\"cache_write_tokens\":{cache_write_tokens}}},\
          \"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning_tokens}}}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_of_nothing_but_spaces_gets_its_cost_without_a_comma() {
+        assert_eq!(cost_member(None, b"{ \n }"), r#""cost":null"#);
+        assert_eq!(cost_member(None, b"{ \"a\": 1}"), "\"cost\":null,");
+    }
 }

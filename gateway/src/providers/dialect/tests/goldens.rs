@@ -180,6 +180,22 @@ fn what_the_other_dialect_has_no_words_for_is_named() {
             ),
         ),
         (Dialect::OpenAI, message(r#"{"role":"nobody","content":"x"}"#)),
+        (Dialect::OpenAI, message(r#"{"role":"assistant","content":"x"}"#)),
+        (
+            Dialect::OpenAI,
+            message(r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x/a.png"}}]}"#),
+        ),
+        (Dialect::OpenAI, openai(r#""stop":["\n"]"#)),
+        (
+            Dialect::OpenAI,
+            openai(
+                r#""response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object","additionalProperties":true}}}"#,
+            ),
+        ),
+        (
+            Dialect::Anthropic,
+            anthropic(r#""stop_sequences":["a","b","c","d","e"]"#),
+        ),
         (Dialect::Anthropic, anthropic(r#""top_k":3"#)),
         (Dialect::Anthropic, anthropic(r#""mcp_servers":[{}]"#)),
         (

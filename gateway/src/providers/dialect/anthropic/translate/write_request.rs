@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::schema;
 use crate::providers::{
     canonical::{Block, Format, Inexpressible, Media, Message, ReasoningMode, Request, Role, Tool, ToolChoice},
     document::Json,
@@ -138,7 +139,7 @@ struct OutputConfig<'a> {
 #[derive(Serialize)]
 struct FormatObject<'a> {
     r#type: &'static str,
-    schema: &'a Json,
+    schema: Cow<'a, Json>,
 }
 
 #[derive(Serialize)]
@@ -160,12 +161,8 @@ pub fn write_request(request: &Request, asked: Asked<'_>) -> Result<Vec<u8>, Ine
             Some(role) => turns.push(Turn { role, content }),
         }
     }
-    if turns.is_empty() {
-        return Err(Inexpressible::new(
-            "messages",
-            "must hold something that a user says: the target's dialect does not answer instructions alone",
-        ));
-    }
+    check(request, &turns)?;
+    trim_end(&mut turns);
     let body = Body {
         model: asked.model,
         max_tokens: request
@@ -177,7 +174,7 @@ pub fn write_request(request: &Request, asked: Asked<'_>) -> Result<Vec<u8>, Ine
         tools: request.tools.iter().map(tool).collect(),
         tool_choice: tool_choice(request),
         thinking: request.reasoning.mode.map(thinking),
-        output_config: output_config(request),
+        output_config: output_config(request)?,
         temperature: temperature(request)?,
         top_p: request.top_p.as_ref(),
         top_k: request.top_k.as_ref(),
@@ -186,6 +183,35 @@ pub fn write_request(request: &Request, asked: Asked<'_>) -> Result<Vec<u8>, Ine
         stream: request.stream,
     };
     serde_json::to_vec(&body).map_err(|error| Inexpressible::new("body", format!("could not be written: {error}")))
+}
+
+/// What the target would refuse in its own words, which the client's fields are not in.
+fn check(request: &Request, turns: &[Turn<'_>]) -> Result<(), Inexpressible> {
+    if turns.first().is_none_or(|turn| turn.role != "user") {
+        return Err(Inexpressible::new(
+            "messages",
+            "must begin with something that a user says: the target's dialect answers nothing else",
+        ));
+    }
+    if request.stop.iter().any(|stop| stop.trim().is_empty()) {
+        return Err(Inexpressible::new(
+            "stop",
+            "must hold more than blanks for the target, which speaks Anthropic's dialect",
+        ));
+    }
+    Ok(())
+}
+
+/// Blanks at the end of what the assistant is to go on with are refused, and mean nothing.
+fn trim_end(turns: &mut [Turn<'_>]) {
+    if let Some(Turn {
+        role: "assistant",
+        content,
+    }) = turns.last_mut()
+        && let Some(BlockObject::Text { text, .. }) = content.last_mut()
+    {
+        *text = text.trim_end();
+    }
 }
 
 /// None for instructions.
@@ -214,11 +240,11 @@ fn block(block: &Block, message: usize) -> Result<Option<BlockObject<'_>>, Inexp
             cache_control: cache_control.as_ref(),
         },
         Block::Image { source, cache_control } => BlockObject::Image {
-            source: self::source(source),
+            source: self::source(source, message)?,
             cache_control: cache_control.as_ref(),
         },
         Block::Document { source, name } => BlockObject::Document {
-            source: self::source(source),
+            source: self::source(source, message)?,
             title: name.as_deref(),
         },
         Block::Reasoning { signature: None, .. } => return Ok(None),
@@ -252,10 +278,14 @@ fn block(block: &Block, message: usize) -> Result<Option<BlockObject<'_>>, Inexp
     }))
 }
 
-fn source(media: &Media) -> Source<'_> {
+fn source(media: &Media, message: usize) -> Result<Source<'_>, Inexpressible> {
     match media {
-        Media::Url(url) => Source::Url { url },
-        Media::Base64 { media_type, data } => Source::Base64 { media_type, data },
+        Media::Url(url) if !url.starts_with("https://") => Err(Inexpressible::new(
+            format!("messages[{message}].content"),
+            "holds an address that is not https, which is all that the target fetches",
+        )),
+        Media::Url(url) => Ok(Source::Url { url }),
+        Media::Base64 { media_type, data } => Ok(Source::Base64 { media_type, data }),
     }
 }
 
@@ -320,27 +350,46 @@ fn thinking(mode: ReasoningMode) -> Thinking {
     }
 }
 
-fn output_config(request: &Request) -> Option<OutputConfig<'_>> {
+fn output_config(request: &Request) -> Result<Option<OutputConfig<'_>>, Inexpressible> {
     let effort = request.reasoning.effort.as_deref().map(|effort| match effort {
         "minimal" => "low",
         effort => effort,
     });
-    let format = request.format.as_ref().map(|Format { schema, .. }| FormatObject {
+    let format = match &request.format {
+        None => None,
+        Some(format) => Some(closed(format)?),
+    };
+    Ok((effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format }))
+}
+
+fn closed(format: &Format) -> Result<FormatObject<'_>, Inexpressible> {
+    let schema = &format.schema;
+    Ok(FormatObject {
         r#type: "json_schema",
-        schema,
-    });
-    (effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format })
+        schema: schema::closed(schema)?.map_or(Cow::Borrowed(schema), Cow::Owned),
+    })
+}
+
+/// `output_config.format` alone.
+pub fn write_format(format: &Format) -> Result<Vec<u8>, Inexpressible> {
+    serde_json::to_vec(&closed(format)?)
+        .map_err(|error| Inexpressible::new("response_format", format!("could not be written: {error}")))
 }
 
 fn temperature(request: &Request) -> Result<Option<&Json>, Inexpressible> {
-    let Some(temperature) = &request.temperature else {
-        return Ok(None);
-    };
-    if temperature.text().parse::<f64>().is_ok_and(|value| value > 1.0) {
+    match &request.temperature {
+        Some(temperature) => check_temperature(temperature.text()).map(|()| Some(temperature)),
+        None => Ok(None),
+    }
+}
+
+/// It goes from 0 to 1 here, and to 2 elsewhere.
+pub fn check_temperature(text: &str) -> Result<(), Inexpressible> {
+    if text.parse::<f64>().is_ok_and(|value| value > 1.0) {
         return Err(Inexpressible::new(
             "temperature",
             "must be at most 1 for the target, which speaks Anthropic's dialect",
         ));
     }
-    Ok(Some(temperature))
+    Ok(())
 }

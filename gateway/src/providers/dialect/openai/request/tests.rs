@@ -1,14 +1,24 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use std::sync::LazyLock;
+
 use super::*;
+use crate::config::{
+    example::{config, provider, route},
+    resolved::{Caller, Config},
+};
+
+/// A Route without a prompt, whose target is the model `gpt`.
+static PLAIN: LazyLock<Config> = LazyLock::new(|| config(&[provider("p"), route("m", json!({}))]));
 
 fn scan(body: &str) -> Result<ChatRequest, Error> {
     ChatRequest::scan(Bytes::copy_from_slice(body.as_bytes()))
 }
 
 fn sent(body: &str) -> String {
-    let pieces = scan(body).unwrap().body_for(&Bytes::from_static(b"\"gpt\""));
+    let route = PLAIN.route(&Caller::Local, "m").unwrap();
+    let pieces = scan(body).unwrap().body_for(&route.targets[0]).unwrap();
     String::from_utf8(pieces.concat()).unwrap()
 }
 
@@ -80,12 +90,6 @@ fn what_is_not_built_is_a_400_that_names_it() {
         let body = format!(r#"{{"model":"m","messages":[1],"{field}":{{"a":1}}}}"#);
         assert_eq!(scan(&body).unwrap_err(), Error::NotBuilt(field));
     }
-    assert_eq!(
-        scan(r#"{"model":"m","messages":[1],"prompt":{"id":"x"}}"#).unwrap_err(),
-        Error::NotBuilt("prompt")
-    );
-    let metadata = r#"{"model":"m","messages":[1],"metadata":{"template_id":"x"}}"#;
-    assert_eq!(scan(metadata).unwrap_err().field(), Some("metadata.template_id"));
     assert!(scan(r#"{"model":"m","messages":[1],"prompt":"text","metadata":{"a":"b"}}"#).is_ok());
 }
 
@@ -94,9 +98,22 @@ fn faults_name_the_field() {
     for (body, field) in [
         (r#"{"messages":[1]}"#, Some("model")),
         (r#"{"model":1,"messages":[1]}"#, Some("model")),
-        (r#"{"model":"m"}"#, Some("messages")),
         (r#"{"model":"m","messages":"hi"}"#, Some("messages")),
-        (r#"{"model":"m","messages":[]}"#, Some("messages")),
+        (r#"{"model":"m","messages":[1],"prompt":{"key":"x"}}"#, Some("prompt")),
+        (r#"{"model":"m","messages":[1],"prompt":{"id":7}}"#, Some("prompt.id")),
+        (r#"{"model":"m","messages":[1],"variables":[]}"#, Some("variables")),
+        (
+            r#"{"model":"m","messages":[1],"variables":{},"prompt":{"variables":{}}}"#,
+            Some("prompt.variables"),
+        ),
+        (
+            r#"{"model":"m@preset/a","messages":[1],"prompt":{"id":"b"}}"#,
+            Some("model"),
+        ),
+        (
+            r#"{"model":"m","messages":[1],"metadata":{"template_id":null,"combination_id":3}}"#,
+            Some("metadata.combination_id"),
+        ),
         (r#"{"model":"m","messages":[1],"stream":"yes"}"#, Some("stream")),
         (
             r#"{"model":"m","messages":[1],"stream":true,"stream_options":3}"#,
@@ -108,6 +125,52 @@ fn faults_name_the_field() {
     ] {
         assert_eq!(scan(body).unwrap_err().field(), field, "{body}");
     }
+    for body in [r#"{"model":"m"}"#, r#"{"model":"m","messages":[]}"#] {
+        let error = scan(body).unwrap().check_messages().unwrap_err();
+        assert_eq!(error.field(), Some("messages"), "{body}");
+    }
+}
+
+#[test]
+fn what_a_request_says_of_prompts_is_read_and_taken_out() {
+    let cases = [
+        (r#"{"model":"m","messages":[1],"variables":{"a":1}}"#, "{}"),
+        (r#"{"variables":{"a":1},"messages":[1],"model":"m"}"#, "{}"),
+        (r#"{"prompt":{"variables":{"a":1}},"model":"m","messages":[1]}"#, "{}"),
+        (
+            r#"{"model":"m","messages":[1],"variables":{"a":1},"metadata":{"template_id":"t"}}"#,
+            r#"{"metadata":{}}"#,
+        ),
+        (
+            r#"{"model":"m","messages":[1],"variables":{"a":1},"metadata":{"a":"b","template_id":"t","combination_id":"m/only" , "c":"d"}}"#,
+            r#"{"metadata":{"a":"b","c":"d"}}"#,
+        ),
+        (
+            r#"{"model":"m","messages":[1],"variables":{"a":1},"metadata":{"template_id":"t","combination_id":"m/only","c":"d"}}"#,
+            r#"{"metadata":{"c":"d"}}"#,
+        ),
+    ];
+    for (body, more) in cases {
+        let asked = scan(body).unwrap().asked.unwrap();
+        assert_eq!(asked.variables.unwrap().json, r#"{"a":1}"#, "{body}");
+        let mut expected: Value = serde_json::from_str(more).unwrap();
+        expected["model"] = json!("gpt");
+        expected["messages"] = json!([1]);
+        assert_eq!(serde_json::from_str::<Value>(&sent(body)).unwrap(), expected, "{body}");
+    }
+    let preset = scan(r#"{"model":"m@preset/team/t","messages":[1],"metadata":{"combination_id":"m/only"}}"#).unwrap();
+    let asked = preset.asked.unwrap();
+    assert_eq!(preset.model, "m");
+    assert_eq!(
+        (asked.id.unwrap().name.as_ref(), asked.combination.as_deref()),
+        ("team/t", Some("m/only"))
+    );
+    assert!(
+        scan(r#"{"model":"m","messages":[1],"variables":null,"metadata":{"a":1}}"#)
+            .unwrap()
+            .asked
+            .is_none()
+    );
 }
 
 #[test]
@@ -130,7 +193,7 @@ proptest! {
         stream in any::<bool>(),
     ) {
         let mut members: Vec<(String, Value)> = extra.into_iter()
-            .filter(|(key, _)| !NOT_BUILT.contains(&key.as_str()) && !["model", "messages", "stream", "usage", "user"].contains(&key.as_str()))
+            .filter(|(key, _)| !NOT_BUILT.contains(&key.as_str()) && !["model", "messages", "stream", "usage", "user", "variables", "prompt"].contains(&key.as_str()))
             .map(|(key, value)| (key, json!(value))).collect();
         members.push(("model".into(), json!("m")));
         members.push(("messages".into(), json!([{"role": "user", "content": "x"}])));

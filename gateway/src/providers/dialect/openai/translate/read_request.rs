@@ -8,7 +8,7 @@ use crate::providers::{
 };
 
 /// Members that change nothing of an answer's meaning: they are left out for targets that do not know them.
-const HINTS: [&str; 15] = [
+const HINTS: [&str; 14] = [
     "include_reasoning",
     "metadata",
     "model",
@@ -18,7 +18,6 @@ const HINTS: [&str; 15] = [
     "prompt_cache_options",
     "prompt_cache_retention",
     "safety_identifier",
-    "seed",
     "service_tier",
     "store",
     "stream_options",
@@ -52,6 +51,7 @@ pub fn read_request(body: &[u8]) -> Result<Request, Inexpressible> {
             "temperature" => request.temperature = Some(node.json()?),
             "top_p" => request.top_p = Some(node.json()?),
             "top_k" => request.top_k = Some(node.json()?),
+            "seed" => request.seed = Some(node.json()?),
             "user" => request.user = Some(node.string()?),
             "tools" => request.tools = node.elements()?.iter().map(tool).collect::<Result<_, _>>()?,
             "tool_choice" => request.tool_choice = Some(tool_choice(&node)?),
@@ -261,7 +261,7 @@ fn tool_choice(node: &Node<'_>) -> Result<ToolChoice, Inexpressible> {
     Ok(ToolChoice::Named(text_of(&function, "name")?))
 }
 
-fn format(node: &Node<'_>) -> Result<Option<Format>, Inexpressible> {
+pub(in crate::providers::dialect) fn format(node: &Node<'_>) -> Result<Option<Format>, Inexpressible> {
     let kind = node.needed("type", "text, json_object or json_schema")?;
     match kind.string()?.as_str() {
         "text" => Ok(None),

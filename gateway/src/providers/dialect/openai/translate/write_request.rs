@@ -8,6 +8,9 @@ use crate::providers::{
     document::Json,
 };
 
+/// Texts to stop at, at most.
+const MAX_STOPS: usize = 4;
+
 /// What the target adds to a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -38,6 +41,8 @@ struct Body<'a> {
     temperature: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<&'a Json>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stop: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,6 +161,12 @@ pub fn write_request(request: &Request, asked: Asked<'_>) -> Result<Vec<u8>, Ine
             "is not known to this Route's target, which speaks OpenAI's dialect: leave it out",
         ));
     }
+    if request.stop.len() > MAX_STOPS {
+        return Err(Inexpressible::new(
+            "stop_sequences",
+            "are more than 4, which is all that this Route's target takes",
+        ));
+    }
     let mut messages = Vec::with_capacity(request.messages.len() + 1);
     for message in &request.messages {
         write_message(message, &mut messages);
@@ -173,6 +184,7 @@ pub fn write_request(request: &Request, asked: Asked<'_>) -> Result<Vec<u8>, Ine
         reasoning_effort: effort(request),
         temperature: request.temperature.as_ref(),
         top_p: request.top_p.as_ref(),
+        seed: request.seed.as_ref(),
         stop: &request.stop,
         user: request.user.as_deref(),
         stream: request.stream.then_some(true),

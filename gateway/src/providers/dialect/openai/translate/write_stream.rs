@@ -98,7 +98,7 @@ impl ChunkWriter {
                 choice.native_finish_reason = Some(native);
             }
             Event::Usage(usage) if usage.estimated => return None,
-            Event::Usage(usage) => return Some(usage_chunk(usage)),
+            Event::Usage(usage) => return Some(self.usage_chunk(usage)),
             Event::Done => return Some(Bytes::from_static(b"[DONE]")),
             event => choice.delta = self.delta(event)?,
         }
@@ -109,6 +109,13 @@ impl ChunkWriter {
             choices: [choice],
         };
         serde_json::to_vec(&chunk).ok().map(Bytes::from)
+    }
+
+    fn usage_chunk(&self, usage: &Usage) -> Bytes {
+        let created = self.created_unix_seconds;
+        let object = usage::counted(usage);
+        format!("{{\"object\":\"chat.completion.chunk\",\"created\":{created},\"choices\":[],\"usage\":{object}}}")
+            .into()
     }
 
     fn delta<'a>(&mut self, event: &'a Event) -> Option<Delta<'a>> {
@@ -154,9 +161,4 @@ impl ChunkWriter {
         }
         Some(delta)
     }
-}
-
-fn usage_chunk(usage: &Usage) -> Bytes {
-    let object = usage::counted(usage);
-    format!("{{\"object\":\"chat.completion.chunk\",\"choices\":[],\"usage\":{object}}}").into()
 }
