@@ -139,7 +139,7 @@ pub struct Retry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    pub on: Option<Vec<RetryOn>>,
+    pub when: Option<Vec<RetryOn>>,
 }
 
 /// A kind of failure.

@@ -137,7 +137,7 @@ pub struct RetryEntry {
     pub attempts: u32,
     /// The longest wait before the first of them; it doubles.
     pub backoff: Duration,
-    pub on: Vec<RetryOn>,
+    pub when: Vec<RetryOn>,
 }
 
 impl Default for RetryEntry {
@@ -145,7 +145,7 @@ impl Default for RetryEntry {
         Self {
             attempts: 1,
             backoff: Duration::from_millis(250),
-            on: vec![RetryOn::Connect, RetryOn::RateLimited, RetryOn::ServerError],
+            when: vec![RetryOn::Connect, RetryOn::RateLimited, RetryOn::ServerError],
         }
     }
 }

@@ -321,3 +321,26 @@ fn bad_secrets_and_config_maps_are_refused_without_their_values() {
         assert!(!found[0].contains("sk-secret"), "{found:?}");
     }
 }
+
+/// As YAML 1.1 has it, which the API server's tools read, a key `on` is the boolean true: `kubectl apply` sent `retry.true`.
+#[test]
+fn no_field_is_a_word_that_yaml_reads_as_a_boolean() {
+    fn fields(schema: &Value, found: &mut Vec<String>) {
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            found.extend(properties.keys().cloned());
+        }
+        match schema {
+            Value::Object(members) => members.values().for_each(|value| fields(value, found)),
+            Value::Array(items) => items.iter().for_each(|value| fields(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for definition in crate::definition::definitions() {
+        fields(&serde_json::to_value(definition).unwrap(), &mut found);
+    }
+    assert!(found.len() > 50);
+    let booleans = ["y", "n", "yes", "no", "on", "off", "true", "false"];
+    found.retain(|field| booleans.contains(&field.to_lowercase().as_str()));
+    assert_eq!(found, Vec::<String>::new());
+}

@@ -17,7 +17,7 @@ pub(super) const DIALECTS: [Dialect; 2] = [Dialect::OpenAI, Dialect::Anthropic];
 pub(super) enum Kind {
     /// By default.
     Passing,
-    /// Only where `retry.on` names Timeout.
+    /// Only where `retry.when` names Timeout.
     Timeout,
     /// Never.
     Lasting,
@@ -40,7 +40,7 @@ pub(super) struct Fault {
 pub(super) enum Setting {
     /// Another target behind the one that fails.
     Backed,
-    /// The same, and `retry.on` is Timeout alone.
+    /// The same, and `retry.when` is Timeout alone.
     BackedOnTimeout,
     /// No other target.
     Alone,
@@ -169,7 +169,7 @@ impl Case {
         }
         let mut retry = json!({ "backoff": "1ms" });
         if self.setting == Setting::BackedOnTimeout {
-            retry["on"] = json!(["Timeout"]);
+            retry["when"] = json!(["Timeout"]);
         }
         route(&self.route(), json!({ "targets": targets, "retry": retry }))
     }

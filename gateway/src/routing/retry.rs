@@ -19,7 +19,7 @@ pub fn wait(policy: &RetryEntry, failure: &Failure, has_other_key: bool, retries
     if has_other_key {
         return Some(Duration::ZERO);
     }
-    if !policy.on.contains(&failure.retry_on()?) {
+    if !policy.when.contains(&failure.retry_on()?) {
         return None;
     }
     match failure.retry_after() {
@@ -81,7 +81,7 @@ mod tests {
         ] {
             assert_eq!(is_tried_again(&policy, &failure), expected, "{failure}");
             let timeout = RetryEntry {
-                on: vec![RetryOn::Timeout],
+                when: vec![RetryOn::Timeout],
                 ..policy.clone()
             };
             let is_timeout = failure.retry_on() == Some(RetryOn::Timeout);

@@ -16,7 +16,11 @@ const LONGEST_OPEN: Duration = Duration::from_hours(1);
 
 impl Problems {
     pub(super) fn retry(&mut self, retry: Option<&Retry>) -> RetryEntry {
-        let Retry { attempts, backoff, on } = retry.cloned().unwrap_or_default();
+        let Retry {
+            attempts,
+            backoff,
+            when,
+        } = retry.cloned().unwrap_or_default();
         let default = RetryEntry::default();
         let backoff = self.wait("spec.retry.backoff", backoff.as_deref());
         if backoff.is_some_and(|backoff| backoff > LONGEST_BACKOFF) {
@@ -25,7 +29,7 @@ impl Problems {
         RetryEntry {
             attempts: self.count("spec.retry.attempts", attempts, default.attempts),
             backoff: backoff.unwrap_or(default.backoff),
-            on: on.unwrap_or(default.on),
+            when: when.unwrap_or(default.when),
         }
     }
 

@@ -208,7 +208,7 @@ fn faults_are_handled_by_default() {
 
 #[test]
 fn what_a_route_says_of_faults_reaches_the_snapshot() {
-    let mut spec = with("retry", json!({"attempts": 0, "backoff": "5s", "on": ["Timeout"]}));
+    let mut spec = with("retry", json!({"attempts": 0, "backoff": "5s", "when": ["Timeout"]}));
     spec["spec"]["circuitBreaker"] = json!({"consecutiveFailures": 0, "failurePercent": 10, "minimumRequests": 7,
         "window": "1s", "openFor": "1h", "halfOpenProbes": 3});
     spec["spec"]["session"] = json!({"affinity": "Key"});
@@ -218,7 +218,7 @@ fn what_a_route_says_of_faults_reaches_the_snapshot() {
     let entry = &compiled.snapshot.routes[&name("r")];
     let retry = &entry.retry;
     assert_eq!(
-        (retry.attempts, retry.backoff.as_secs(), &retry.on[..]),
+        (retry.attempts, retry.backoff.as_secs(), &retry.when[..]),
         (0, 5, &[RetryOn::Timeout][..])
     );
     let breaker = &entry.breaker;

@@ -425,7 +425,7 @@ fn any_mix_of_targets_is_tried_by_the_rules() {
             .map(|(name, (_, weight, priority, _))| target(name, "p", *weight, *priority)).collect();
         let on = if on_timeout { json!(["Timeout"]) } else { json!(["Connect", "RateLimited", "ServerError"]) };
         let spec = json!({
-            "targets": specs, "retry": {"attempts": attempts, "backoff": "1ms", "on": on},
+            "targets": specs, "retry": {"attempts": attempts, "backoff": "1ms", "when": on},
             "circuitBreaker": {"consecutiveFailures": 9, "failurePercent": 0},
         });
         let config = config(&[("p", json!({}))], &spec, None);
