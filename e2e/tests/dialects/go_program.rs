@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use e2e::client::CHAT;
-use e2e::manifest::{route, target};
+use e2e::manifest::{prompt, route, target};
 use e2e::stage::{Gateway, Stage};
 use e2e::wait::until;
 use serde_json::{Value, json};
@@ -120,5 +120,86 @@ async fn what_it_refused_is_refused_with_its_status() -> anyhow::Result<()> {
     );
     let got = gateway.client.get(CHAT).await?;
     ensure!(got.status == 405, "{}", got.text());
+    Ok(())
+}
+
+/// A prompt of the registry, and a Route of two targets that uses it.
+async fn playing_a_prompt() -> anyhow::Result<(Stage, Gateway)> {
+    let messages = [json!({ "role": "system", "content": "You answer for {{ company }}." })];
+    let variables = [json!({ "name": "company", "type": "String" })];
+    let template = prompt("answering", json!({ "messages": messages, "variables": variables }));
+    let targets = [
+        target("short", "sim", "sim-echo", 3),
+        target("long", "sim", "sim-echo", 1),
+    ];
+    let support = route(
+        "support",
+        json!({ "promptRef": { "name": "answering" }, "targets": targets }),
+    );
+    Stage::playing(&[template, support]).await
+}
+
+#[tokio::test]
+async fn variables_and_metadata_choose_and_fill_the_prompt_and_the_combination() -> anyhow::Result<()> {
+    let (_stage, gateway) = playing_a_prompt().await?;
+    let metadata = json!({ "template_id": "answering", "combination_id": "support/long", "team": "x" });
+    let body = chat(&json!({ "variables": { "company": "Acme" }, "metadata": metadata }));
+    for _ in 0..8 {
+        let answer = worked(gateway.client.chat(&body).await?)?;
+        ensure!(answer.header("x-route-switch-target") == "long", "{:?}", answer.headers);
+        let told: Value = serde_json::from_str(&answer.content()?)?;
+        let messages = json!([
+            { "role": "system", "content": "You answer for Acme." },
+            { "role": "user", "content": "Where is my parcel?" },
+        ]);
+        ensure!(
+            told["body"]["messages"] == messages && told["body"]["metadata"] == json!({ "team": "x" }),
+            "{told}"
+        );
+        ensure!(told["body"].get("variables").is_none(), "{told}");
+    }
+    for name in ["template_id", "combination_id"] {
+        let unknown = chat(&json!({ "variables": { "company": "Acme" }, "metadata": { name: "nobody/knows" } }));
+        let answer = gateway.client.chat(&unknown).await?;
+        ensure!(
+            answer.status == 400 && answer.text().contains(name),
+            "{}",
+            answer.text()
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_prompts_stats_have_its_fields() -> anyhow::Result<()> {
+    let (_stage, gateway) = playing_a_prompt().await?;
+    let fields = [
+        "prompt_id",
+        "template_id",
+        "total_requests",
+        "success_rate",
+        "avg_latency_ms",
+        "avg_cost",
+        "error_count",
+        "first_seen",
+        "last_seen",
+    ];
+    let unused = gateway.client.get_json("/v1/prompts/answering/stats").await?;
+    ensure!(unused["total_requests"] == 0, "{unused}");
+    worked(
+        gateway
+            .client
+            .chat(&chat(&json!({ "variables": { "company": "Acme" } })))
+            .await?,
+    )?;
+    let used = until("the request", async || {
+        let told = gateway.client.get_json("/v1/prompts/answering/stats").await?;
+        Ok((told["total_requests"] == 1).then_some(told))
+    });
+    let used = used.await?;
+    for name in fields {
+        ensure!(used.get(name).is_some(), "{name} is missing: {used}");
+    }
+    ensure!(gateway.client.get("/v1/prompts/nobody/stats").await?.status == 404);
     Ok(())
 }

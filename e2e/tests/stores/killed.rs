@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -43,12 +44,14 @@ async fn killed_at_twenty_moments_it_loses_at_most_a_second_and_doubles_nothing(
         let began = Instant::now();
         let is_last = life == KILLS;
         let quota = if is_last { REQUESTS } else { REQUESTS / (KILLS + 1) };
-        let workers = start(&work, &gateway, quota);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let workers = start(&work, &gateway, quota, &is_over);
         let killed = if is_last {
             None
         } else {
             let moment = Duration::from_millis(random.random_range(200..2200));
             tokio::time::sleep_until((began + moment).into()).await;
+            is_over.store(true, Ordering::Relaxed);
             gateway.program.kill()?;
             Some(Instant::now())
         };
@@ -105,8 +108,13 @@ async fn killed_at_twenty_moments_it_loses_at_most_a_second_and_doubles_nothing(
 }
 
 /// Workers that together take about `quota` requests, or fewer if the gateway is gone before.
-fn start(work: &Arc<Work>, gateway: &Gateway, quota: usize) -> JoinSet<anyhow::Result<Life>> {
-    let run = |client: Client, work: Arc<Work>| async move {
+fn start(
+    work: &Arc<Work>,
+    gateway: &Gateway,
+    quota: usize,
+    is_over: &Arc<AtomicBool>,
+) -> JoinSet<anyhow::Result<Life>> {
+    let run = |client: Client, work: Arc<Work>, is_over: Arc<AtomicBool>| async move {
         let mut life = Life::default();
         for _ in 0..quota / WORKERS {
             let Some(job) = work.take() else { break };
@@ -115,7 +123,8 @@ fn start(work: &Arc<Work>, gateway: &Gateway, quota: usize) -> JoinSet<anyhow::R
                 break;
             };
             let answer = open.whole().await;
-            if answer.broken.is_some() {
+            // From then on somebody else may listen on the same port: what comes from there says nothing.
+            if answer.broken.is_some() || is_over.load(Ordering::Relaxed) {
                 life.broken += 1;
                 break;
             }
@@ -124,6 +133,6 @@ fn start(work: &Arc<Work>, gateway: &Gateway, quota: usize) -> JoinSet<anyhow::R
         Ok(life)
     };
     (0..WORKERS)
-        .map(|_| run(gateway.client.clone(), Arc::clone(work)))
+        .map(|_| run(gateway.client.clone(), Arc::clone(work), Arc::clone(is_over)))
         .collect()
 }

@@ -26,6 +26,7 @@ const CHECKPOINT_BYTES: u64 = 64_000_000;
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.
 const OVERFLOW_BYTES: u64 = 1_000_000_000;
+const OVERFLOW_DIRECTORY: &str = "analytics.tmp";
 
 /// The file, which may be closed, and opened again after a failure. Nothing may have it open twice in one process: that is
 /// what the gate is for. Queries hold it shared for as long as they run.
@@ -149,6 +150,20 @@ impl Database {
         query(connection)
     }
 
+    /// Whether what large queries have put on the disk leaves too little for the writer, which may need it as well: without it, the
+    /// engine may give up altogether.
+    pub(super) fn is_overflowing(&self) -> bool {
+        let files = std::fs::read_dir(self.directory.join(OVERFLOW_DIRECTORY))
+            .into_iter()
+            .flatten();
+        let bytes: u64 = files
+            .flatten()
+            .filter_map(|file| file.metadata().ok())
+            .map(|file| file.len())
+            .sum();
+        bytes > overflow_bytes(self.max_bytes) / 4
+    }
+
     /// Stops the query of an administrator, if one runs, and waits for its end.
     fn preempt_sql(&self) -> bool {
         if self.sql_turn.try_lock().is_ok() {
@@ -198,15 +213,19 @@ fn config() -> duckdb::Result<Config> {
         .enable_autoload_extension(false)
 }
 
+fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
+    max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES))
+}
+
 /// What nobody can undo from SQL: no file but our own, and none but backups written. The order matters.
 fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
     let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
-    let overflow = max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES));
+    let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
     format!(
         "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
-        path("analytics.tmp"),
+        path(OVERFLOW_DIRECTORY),
         path("backup"),
     )
 }

@@ -51,6 +51,8 @@ pub enum Stop {
     Deadline,
     #[error("it took too much memory")]
     Memory,
+    #[error("it took too much room on the disk")]
+    Disk,
     #[error("it took memory that the store needs for new requests")]
     Preempted,
 }
@@ -101,6 +103,8 @@ fn watch(database: &Database, handle: &Arc<InterruptHandle>, finished: &Receiver
                 Some(Stop::Deadline)
             } else if anonymous_bytes() > before + GROWTH_BYTES {
                 Some(Stop::Memory)
+            } else if database.is_overflowing() {
+                Some(Stop::Disk)
             } else {
                 None
             };

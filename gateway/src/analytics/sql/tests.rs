@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tempfile::tempdir;
 
-use super::{Answer, ROWS, Stop};
+use super::{Answer, ROWS};
 use crate::analytics::{Analytics, Database, Error};
 use crate::capture::SharedLimits;
 use crate::capture::sample::{Traffic, store};
@@ -235,10 +235,7 @@ fn what_takes_too_long_or_too_much_is_stopped() {
     // One after the other until its deadline would take too long here; each of them, on a running gateway: suite `stores`.
     let began = Instant::now();
     let stopped = analytics.sql(STOPPED[4], None);
-    let is_stopped = matches!(
-        stopped,
-        Err(Error::Stopped(Stop::Memory | Stop::Deadline) | Error::Refused(_))
-    );
+    let is_stopped = matches!(stopped, Err(Error::Stopped(_) | Error::Refused(_)));
     assert!(is_stopped, "{stopped:?}");
     assert!(began.elapsed() < super::DEADLINE * 6, "{:?}", began.elapsed());
     assert_eq!(
