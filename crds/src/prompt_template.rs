@@ -51,7 +51,7 @@ pub struct PromptTemplateSpec {
     /// Parameters of the request to the model, where neither the request nor the Route's target says anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Parameters>,
-    /// The shape of the answer. Sent to the provider as `json_schema`; an answer that breaks it is recorded as `schema_invalid` and passed on.
+    /// The shape of the answer. Sent to the provider as `json_schema`, unless the request itself says which shape it wants; an answer that breaks it is passed on and recorded as `schema_invalid` (answers of up to 1 MiB are checked).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_format: Option<ResponseFormat>,
     /// The `PromptRevision` of this prompt that is active whatever the messages say, for instance to go back to an earlier one.

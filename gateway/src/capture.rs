@@ -42,6 +42,7 @@ use policy::LimitsByRoute;
 use record::Record;
 use writer::Writer;
 
+pub use answer::said;
 pub(crate) use batch::Entry;
 pub(crate) use escaped::unescape;
 pub use lane::Clock;

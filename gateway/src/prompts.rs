@@ -13,6 +13,7 @@ pub mod parameters;
 pub mod prompt;
 pub mod request;
 pub mod selection;
+pub mod shape;
 mod values;
 
 #[cfg(test)]

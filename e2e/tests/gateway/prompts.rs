@@ -1,5 +1,6 @@
 //! Prompts: put in front of requests, edited under load, pinned, looked up.
 
+mod command;
 mod edits;
 
 use anyhow::{Context as _, ensure};
@@ -353,5 +354,91 @@ async fn prompts_are_shown_to_viewers_of_their_namespace_and_rendered_for_users(
     ensure!(viewer.get("/v1/prompts/b/shared").await?.status == 404);
     let refused = user.post("/v1/prompts/own/render", "{\"variables\":{\"x\":1}}").await?;
     ensure!(refused.error()?["param"] == "variables.x", "{}", refused.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn stats_are_of_all_requests_of_a_prompt_and_by_revision() -> anyhow::Result<()> {
+    let (stage, gateway) = Stage::playing(&[greeting("One, {{ name }}"), echo()]).await?;
+    let nothing = gateway.client.get_json("/v1/prompts/greeting/stats").await?;
+    ensure!(
+        nothing["total_requests"] == 0 && nothing["cost_micro_usd"] == 0 && nothing["by_revision"] == json!([]),
+        "{nothing}"
+    );
+    let one = worked(gateway.client.chat(&named("Ada")?).await?)?
+        .header(REVISION)
+        .to_owned();
+    let before = gateway.snapshot().await?;
+    stage.write("objects.yaml", &file(&[greeting("Two, {{ name }}"), echo()]))?;
+    gateway.snapshot_after(&before).await?;
+    let mut two = String::new();
+    for _ in 0..2 {
+        two = worked(gateway.client.chat(&named("Ada")?).await?)?
+            .header(REVISION)
+            .to_owned();
+    }
+    ensure!(gateway.client.chat(&ask("echo")).await?.status == 400, "no variables");
+    let told = gateway.client.get_json("/api/v1/prompts/greeting/stats").await?;
+    ensure!(
+        told["prompt_id"] == "default/greeting" && told["revision"] == json!(two),
+        "{told}"
+    );
+    ensure!(
+        told["total_requests"] == 4 && told["success_count"] == 3 && told["success_rate"] == json!(1.0),
+        "{told}"
+    );
+    ensure!(
+        told["first_seen"].is_string() && told["p95_latency_ms"].is_number(),
+        "{told}"
+    );
+    let by_revision = told["by_revision"].as_array().context("by_revision")?;
+    let requests_of = |revision: &str| {
+        let row = by_revision.iter().find(|row| row["revision"] == json!(revision));
+        row.map(|row| row["requests"].clone())
+    };
+    ensure!(
+        requests_of(&one) == Some(json!(1)) && requests_of(&two) == Some(json!(3)),
+        "{told}"
+    );
+    ensure!(gateway.client.get("/v1/prompts/none/stats").await?.status == 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_the_shape_that_was_asked_for_is_passed_on_and_told() -> anyhow::Result<()> {
+    let shaped = |name: &str, property: &str| {
+        let schema = json!({ "type": "object", "required": [property] }).to_string();
+        let spec = json!({
+            "messages": [{ "role": "system", "content": "x" }],
+            "responseFormat": { "name": "shape", "schema": schema },
+        });
+        prompt(name, spec)
+    };
+    let to_echo = |name: &str| {
+        let targets = json!([target("only", "sim", "sim-echo", 1)]);
+        route(name, json!({ "promptRef": { "name": name }, "targets": targets }))
+    };
+    // What the echo answers is an object with `body`, and without `label`.
+    let objects = [
+        shaped("good", "body"),
+        shaped("bad", "label"),
+        to_echo("good"),
+        to_echo("bad"),
+    ];
+    let (_stage, gateway) = Stage::playing(&objects).await?;
+    let own = json!({ "response_format": { "type": "text" } });
+    for (body, outcome) in [
+        (ask("good"), "ok"),
+        (ask("bad"), "schema_invalid"),
+        (ask_stream("good"), "ok"),
+        (ask_stream("bad"), "schema_invalid"),
+        (with(ask("bad"), &own)?, "ok"),
+    ] {
+        let answer = worked(gateway.client.chat(&body).await?)?;
+        let told = gateway.client.generation(answer.id()).await?;
+        ensure!(told["outcome"] == outcome, "{body}: {told}");
+        let error = told["error"].as_str().unwrap_or_default();
+        ensure!(error.contains("required") == (outcome != "ok"), "{told}");
+    }
     Ok(())
 }

@@ -15,6 +15,12 @@ pub(super) struct Reading {
     pub tool_calls: Option<String>,
 }
 
+/// What an answer says; none of one that calls tools, or says nothing.
+pub fn said(answer: &Answer) -> Option<String> {
+    let Reading { output, tool_calls } = Reading::of(answer);
+    output.filter(|_| tool_calls.is_none())
+}
+
 impl Reading {
     pub(super) fn of(answer: &Answer) -> Self {
         match answer {

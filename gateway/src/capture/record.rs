@@ -22,6 +22,8 @@ pub enum Outcome {
     Cut,
     /// The Route had no usable target.
     NoTarget,
+    /// The answer was passed on, but does not have the shape that the prompt asks for.
+    SchemaInvalid,
 }
 
 /// One client request that was authenticated.
@@ -156,7 +158,7 @@ fn detach(bytes: &mut Bytes) {
 
 impl Outcome {
     /// In the order of their discriminants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ok,
         Self::ClientError,
         Self::Cancelled,
@@ -165,6 +167,7 @@ impl Outcome {
         Self::Timeout,
         Self::Cut,
         Self::NoTarget,
+        Self::SchemaInvalid,
     ];
 
     /// The name in stores, metrics and answers.
@@ -178,6 +181,7 @@ impl Outcome {
             Self::Timeout => "timeout",
             Self::Cut => "cut",
             Self::NoTarget => "no_target",
+            Self::SchemaInvalid => "schema_invalid",
         }
     }
 }

@@ -123,6 +123,9 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         Ok(route) => route,
         Err(error) => return chat.refuse(error, None),
     };
+    if request.has_own_format() {
+        chat.exchange.with_own_format();
+    }
     chat.exchange.routed(&route, request.body());
     let affinity = affinity(&route, &request, &parts.headers, &caller);
     if request.stream() {

@@ -14,6 +14,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use super::{
     parameters::Defaults,
     request::Variables,
+    shape::Shape,
     values::{self, Declared},
 };
 
@@ -35,6 +36,8 @@ pub struct Prompt {
     pub digest: Box<str>,
     pub header: HeaderValue,
     pub defaults: Defaults,
+    /// Of the answers that the prompt asks for.
+    pub shape: Option<Shape>,
     pub content: Arc<PromptContent>,
     engine: Environment<'static>,
     variables: Box<[Declared]>,
@@ -167,6 +170,7 @@ impl Prompt {
                 parameters.as_ref().unwrap_or(&Parameters::default()),
                 response_format.as_ref(),
             ),
+            shape: response_format.as_ref().and_then(Shape::of),
             content: Arc::clone(&entry.content),
             engine,
             variables: declared.ok_or("a variable's default or enum does not fit its type")?,

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::resolved::Target,
-    prompts::{request::Asked, selection::Choice},
+    prompts::{parameters::Parameter, request::Asked, selection::Choice},
 };
 
 /// A request, scanned once.
@@ -105,6 +105,14 @@ impl ClientRequest {
         match self {
             Self::OpenAi(request) => request.choice = choice,
             Self::Anthropic(request) => request.choice = choice,
+        }
+    }
+
+    /// Whether the client says itself which shape its answer is to have.
+    pub fn has_own_format(&self) -> bool {
+        match self {
+            Self::OpenAi(request) => request.sets(Parameter::ResponseFormat),
+            Self::Anthropic(request) => request.sets(Parameter::ResponseFormat),
         }
     }
 

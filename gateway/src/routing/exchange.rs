@@ -14,9 +14,10 @@ use crate::{
     capture::{
         Queue,
         record::{Answer, Attempt, Content, Outcome, Record, Usage},
+        said,
     },
     config::resolved::{Route, Target},
-    prompts::prompt::Prompt,
+    prompts::{prompt::Prompt, shape::Shape},
     providers::failure::Failure,
     telemetry::{
         access,
@@ -48,6 +49,8 @@ pub struct Exchange {
     current: Option<Current>,
     /// Of the attempt under way, or the last one.
     prompt: Option<Arc<Prompt>>,
+    /// The client said itself which shape it wants: that of a prompt is not asked for.
+    has_own_format: bool,
 }
 
 struct Current {
@@ -124,6 +127,7 @@ impl Exchange {
             waited: Duration::ZERO,
             current: None,
             prompt: None,
+            has_own_format: false,
         }
     }
 
@@ -150,8 +154,19 @@ impl Exchange {
         }
     }
 
-    pub fn captures_content(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.content.is_some())
+    /// The client said itself which shape its answer is to have.
+    pub fn with_own_format(&mut self) {
+        self.has_own_format = true;
+    }
+
+    /// Whether the answer is looked at when it has ended: to keep it, or to check its shape.
+    pub fn needs_answer(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.content.is_some()) || self.shape().is_some()
+    }
+
+    /// The shape that the prompt asked for.
+    fn shape(&self) -> Option<&Shape> {
+        self.prompt.as_ref().filter(|_| !self.has_own_format)?.shape.as_ref()
     }
 
     pub fn id(&self) -> &str {
@@ -266,14 +281,22 @@ impl Exchange {
         micros(self.begun.elapsed().saturating_sub(self.waited + waiting))
     }
 
-    /// Ends well.
+    /// Ends well: at most, the answer is not of the shape that was asked for.
     pub fn finish(mut self, answered: Answered, answer: impl FnOnce() -> Answer) {
+        let answer = self.needs_answer().then(answer);
+        let problem = self.shape().and_then(|shape| shape.problem(&said(answer.as_ref()?)?));
         let record = self.record();
         record.finish_reason = answered.finish_reason;
-        if let Some(content) = &mut record.content {
-            content.answer = answer();
+        if let (Some(content), Some(answer)) = (&mut record.content, answer) {
+            content.answer = answer;
         }
-        self.send(Outcome::Ok, 200);
+        match problem {
+            Some(problem) => {
+                record.error = Some(problem.into());
+                self.send(Outcome::SchemaInvalid, 200);
+            }
+            None => self.send(Outcome::Ok, 200),
+        }
     }
 
     /// Ends badly; `status` is what the client was sent.

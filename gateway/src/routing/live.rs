@@ -173,7 +173,7 @@ async fn open_target(
         price: target.price,
         created_unix_seconds: exchange.started_unix_seconds(),
         estimated_prompt_tokens: estimated_tokens(request.prompt_bytes()),
-        capture: exchange.captures_content(),
+        capture: exchange.needs_answer(),
     };
     let writer = StreamWriter::new(target.dialect, request.dialect(), setting);
     let mut source = Source {

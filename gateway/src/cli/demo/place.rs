@@ -123,8 +123,8 @@ mod tests {
         let compiled = compile(&reading.resources, &settings, None);
         assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
         let snapshot = compiled.snapshot;
-        assert_eq!((snapshot.providers.len(), snapshot.routes.len()), (4, 6));
-        assert_eq!((snapshot.prompts.len(), snapshot.keys.len()), (1, 3));
+        assert_eq!((snapshot.providers.len(), snapshot.routes.len()), (4, 8));
+        assert_eq!((snapshot.prompts.len(), snapshot.keys.len()), (2, 3));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::client::{Answer, Unexpected};
 pub(super) mod accounts;
 pub(super) mod chats;
 pub(super) mod edits;
+pub(super) mod prompts;
 pub(super) mod refusals;
 
 const GENERATION_ID: &str = "x-generation-id";

@@ -8,7 +8,7 @@ use super::{
     client::{Client, Unexpected},
     place::Place,
     screen::Screen,
-    steps::{accounts, chats, edits, refusals},
+    steps::{accounts, chats, edits, prompts, refusals},
 };
 
 /// What a step has to say, line by line.
@@ -68,6 +68,8 @@ pub(super) async fn run(screen: Screen, mut client: Client, place: &Place) -> io
     tour.end(screen, edits::good(client, place).await)?;
     tour.begin(screen, "An edit with a mistake")?;
     tour.end(screen, edits::bad(client, place).await)?;
+    tour.begin(screen, "A prompt, rendered by the gateway")?;
+    tour.end(screen, prompts::rendered(client, place).await)?;
     tour.begin(screen, "One request, looked up")?;
     tour.end(screen, accounts::generation(client, &failed_over).await)?;
     tour.begin(screen, "Examples: requests and answers that were kept")?;

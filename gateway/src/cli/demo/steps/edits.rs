@@ -65,7 +65,7 @@ pub(in crate::cli::demo) async fn bad(client: &mut Client, place: &Place) -> Tol
 }
 
 /// Exchanges the two weights.
-fn swapped(manifest: &str) -> String {
+pub(super) fn swapped(manifest: &str) -> String {
     manifest
         .replace("weight: 1", "weight: one")
         .replace("weight: 0", "weight: 1")
@@ -79,14 +79,14 @@ async fn target(client: &mut Client) -> Result<String, Unexpected> {
     Ok(answer.header(TARGET).to_owned())
 }
 
-async fn status(client: &Client) -> Result<Value, Unexpected> {
+pub(super) async fn status(client: &Client) -> Result<Value, Unexpected> {
     let answer = client.get(ADMIN_KEY, "/status").await?;
     check_ok(&answer)?;
     Ok(answer.body)
 }
 
 /// How long it took until `/status` said so.
-async fn wait(client: &Client, is_so: impl Fn(&Value) -> bool) -> Result<Duration, Unexpected> {
+pub(super) async fn wait(client: &Client, is_so: impl Fn(&Value) -> bool) -> Result<Duration, Unexpected> {
     let begun = Instant::now();
     loop {
         let status = status(client).await?;

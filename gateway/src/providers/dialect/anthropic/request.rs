@@ -146,6 +146,11 @@ impl MessagesRequest {
             .filter(move |(name, _)| !(samples && *name == VERSION_HEADER))
     }
 
+    /// Whether the client itself sets a parameter.
+    pub fn sets(&self, parameter: Parameter) -> bool {
+        self.place.set & (1 << parameter as u8) != 0
+    }
+
     pub fn has_messages(&self) -> bool {
         self.place.has_messages
     }

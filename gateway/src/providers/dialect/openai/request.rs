@@ -8,6 +8,7 @@ use super::{prompted, text_of};
 use crate::{
     config::resolved::Target,
     prompts::{
+        parameters::Parameter,
         prompt,
         request::{Asked, Twice},
         selection::Choice,
@@ -141,6 +142,11 @@ impl ChatRequest {
         }
         edits.sort();
         Ok(edits.pieces(&self.body))
+    }
+
+    /// Whether the client itself sets a parameter.
+    pub fn sets(&self, parameter: Parameter) -> bool {
+        self.place.set & (1 << parameter as u8) != 0
     }
 
     pub fn has_messages(&self) -> bool {
