@@ -393,5 +393,6 @@ fn is_unsigned(body: &[u8], block: usize) -> Result<bool, Malformed> {
     }
     Ok(false)
 }
+
 #[cfg(test)]
 mod tests;
