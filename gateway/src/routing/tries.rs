@@ -67,15 +67,20 @@ pub(super) async fn until_answered<A: Ask>(
     let is_meant = |index| only.is_none_or(|only| only == index);
     let mut order = route.sequence.order(affinity);
     let mut last: Option<(usize, Failure)> = None;
+    let mut tried = 0_u16;
+    // A target to which the request cannot be put was not asked.
+    let mut is_any_asked = false;
     loop {
         let now = Instant::now();
         let next = order.next(|index| {
             let hold = is_meant(index).then(|| Hold::enter(&route.targets[index], &route.breaker, now));
             hold.flatten()
         });
-        let next = match last {
-            None => next.or_else(|| Hold::force(route, is_meant, now)),
-            Some(_) => next,
+        let next = if is_any_asked {
+            next
+        } else {
+            let is_left = |index| is_meant(index) && tried & 1 << index == 0;
+            next.or_else(|| Hold::force(route, is_left, now))
         };
         let Some((index, hold)) = next else {
             return Err(Unanswered { last });
@@ -87,6 +92,8 @@ pub(super) async fn until_answered<A: Ask>(
             Ok((answer, hold)) => return Ok(Entered { index, answer, hold }),
             Err(failure) => {
                 let is_over = failure.is_clients_own();
+                tried |= 1 << index;
+                is_any_asked |= !failure.is_unasked();
                 last = Some((index, failure));
                 if is_over {
                     return Err(Unanswered { last });

@@ -14,13 +14,15 @@ use super::*;
 use crate::{
     capture::{self, Queue},
     config::resolved::{Caller, Config},
-    providers::upstream_error::UpstreamError,
+    providers::{canonical::Inexpressible, upstream_error::UpstreamError},
     routing::{
         breaker::{State, Verdict},
         exchange::{Ledger, Opening},
     },
     telemetry::metrics::Metrics,
 };
+
+mod unasked;
 
 /// Somewhere to record what the requests of a test came to.
 struct Desk {
@@ -122,6 +124,8 @@ enum Doing {
     CannotBeReached,
     TimesOut,
     Cuts,
+    /// It has no words for the request.
+    CannotExpress,
     /// It says nothing, ever.
     Hangs,
 }
@@ -142,6 +146,7 @@ impl Doing {
             Self::CannotBeReached => Err(Failure::Connect("refused".to_owned())),
             Self::TimesOut => Err(Failure::FirstTokenTimeout(Duration::from_secs(1))),
             Self::Cuts => Err(Failure::EarlyEnd),
+            Self::CannotExpress => Err(Inexpressible::new("n", "leave it out").into()),
         }
     }
 
