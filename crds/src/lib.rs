@@ -19,6 +19,7 @@ pub mod capture;
 pub mod compiler;
 pub mod definition;
 pub mod duration;
+pub mod fleet;
 pub mod object;
 pub mod pattern;
 pub mod prompt_content;

@@ -21,7 +21,7 @@ use crate::{
 pub const VERSION: u32 = 1;
 
 /// All resources, compiled.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub version: u32,
     /// The first 16 hexadecimal digits of the SHA-256 of the content. It has no order.
@@ -35,7 +35,7 @@ pub struct Snapshot {
 }
 
 /// A Provider whose credential resolved. Providers whose credential is missing are not in the Snapshot.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProviderEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
@@ -44,7 +44,8 @@ pub struct ProviderEntry {
     /// Without a slash at the end; requests go to `{base_url}/chat/completions`, or to `{base_url}/v1/messages`.
     pub base_url: String,
     pub auth: AuthEntry,
-    /// What `auth` resolved to: more than one take turns; none when no credential is sent.
+    /// What `auth` resolved to: more than one take turns; none when no credential is sent. They travel apart, sealed ([`crate::fleet`]).
+    #[serde(skip_deserializing)]
     pub credentials: Vec<CredentialEntry>,
     pub models: BTreeMap<String, ModelEntry>,
     /// Requests under way at once; none = no limit.
@@ -55,7 +56,7 @@ pub struct ProviderEntry {
 }
 
 /// Where a credential comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthEntry {
     None,
     Keys(Vec<KeyReference>),
@@ -64,7 +65,7 @@ pub enum AuthEntry {
 }
 
 /// A credential that a Provider names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyReference {
     pub secret: SecretKeyRef,
     pub weight: u32,
@@ -80,7 +81,7 @@ pub struct CredentialEntry {
 }
 
 /// What is known of a model. Prices are micro-USD per million tokens; tokens x price = pico-USD.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelEntry {
     pub context_tokens: Option<u64>,
     pub max_output_tokens: Option<u64>,
@@ -90,7 +91,7 @@ pub struct ModelEntry {
     pub cache_write_micro_usd_per_m_tok: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderTimeouts {
     pub connect: Duration,
     pub first_token: Duration,
@@ -110,7 +111,7 @@ impl Default for ProviderTimeouts {
 }
 
 /// What a Route says of the waits; unset = the Provider's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTimeouts {
     pub connect: Option<Duration>,
     pub first_token: Option<Duration>,
@@ -132,7 +133,7 @@ impl Default for RouteTimeouts {
 }
 
 /// Extra tries at the same target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryEntry {
     pub attempts: u32,
     /// The longest wait before the first of them; it doubles.
@@ -151,7 +152,7 @@ impl Default for RetryEntry {
 }
 
 /// When a target is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakerEntry {
     /// 0: failures in a row do not open it.
     pub consecutive_failures: u32,
@@ -177,7 +178,7 @@ impl Default for BreakerEntry {
 }
 
 /// A Route. It stays in the Snapshot when none of its targets resolved: its clients get a 503, not a 404.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RouteEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
@@ -195,7 +196,7 @@ pub struct RouteEntry {
 }
 
 /// What is kept of the requests of a Route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureEntry {
     pub metadata: bool,
     pub content: bool,
@@ -220,20 +221,20 @@ impl Default for CaptureEntry {
 }
 
 /// Something that is replaced before anything is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedactionEntry {
     pub rule: RedactionRule,
     pub replacement: String,
 }
 
 /// Where something is replaced. Both were checked: they parse.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RedactionRule {
     Regex(String),
     JsonPath(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetEntry {
     pub name: String,
     pub provider: ObjectName,
@@ -250,7 +251,7 @@ pub struct TargetEntry {
 }
 
 /// The prompt of a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptUse {
     pub reference: PromptReference,
     /// The field that says so is the Route's, not the target's own.
@@ -260,7 +261,7 @@ pub struct PromptUse {
 }
 
 /// What a target says of its prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PromptReference {
     /// The active revision of this `PromptTemplate`.
     Follow(ObjectName),
@@ -269,7 +270,7 @@ pub enum PromptReference {
 }
 
 /// A checked prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
@@ -286,7 +287,7 @@ pub struct PromptEntry {
 }
 
 /// A checked revision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevisionEntry {
     /// The object is bad now; this is what it last said when it was good.
     pub stale: bool,
@@ -304,7 +305,7 @@ pub struct RevisionEntry {
 }
 
 /// A client key; the key itself is not kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyEntry {
     /// The Secret is bad now; this is what it last said when it was good.
     pub stale: bool,
@@ -326,7 +327,7 @@ pub enum Role {
 }
 
 /// The Routes that a key may use, beside what `allowedNamespaces` of the Routes says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyRoutes {
     /// All Routes of the Secret's own namespace, and those of other namespaces that allow it.
     #[default]

@@ -1,0 +1,3 @@
+//! The operator of Route-Switch.
+
+fn main() {}
