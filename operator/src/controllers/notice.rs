@@ -62,8 +62,12 @@ pub(super) fn notices(stored: &Stored<'_>, desired: &Desired<'_>, reach: &Reach<
 
 /// What is wrong with objects that have no status, and with the operator's own work (under no id).
 pub(super) fn problems(view: &View<'_>) -> BTreeMap<Option<ObjectId>, (About, Notice)> {
-    let faulty = view.compiled.diagnostics.iter().filter(|(id, _)| has_no_status(id.kind));
-    let faults = faulty.filter_map(|(id, diagnostics)| {
+    let without_status = view
+        .compiled
+        .diagnostics
+        .iter()
+        .filter(|(id, _)| has_no_status(id.kind));
+    let faults = without_status.filter_map(|(id, diagnostics)| {
         let reason = format!("{:?}", diagnostics.first()?.reason);
         let note = text::joined(diagnostics.iter().map(words), LONGEST_NOTE);
         let about = About::Object {

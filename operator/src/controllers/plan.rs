@@ -55,9 +55,8 @@ impl Planner {
             writes.extend(provider::subject(view, name).and_then(|subject| self.status(view, &ledger, &subject)));
         }
         for name in resources.prompt_templates.keys() {
-            writes.extend(
-                prompt_template::subject(view, name).and_then(|subject| self.status(view, &ledger, &subject)),
-            );
+            writes
+                .extend(prompt_template::subject(view, name).and_then(|subject| self.status(view, &ledger, &subject)));
         }
         for name in resources.routes.keys() {
             writes.extend(route::subject(view, name).and_then(|subject| self.status(view, &ledger, &subject)));
@@ -72,7 +71,10 @@ impl Planner {
     /// The status of one object, if it is another than it has.
     fn status(&mut self, view: &View<'_>, ledger: &Ledger, subject: &Subject<'_>) -> Option<Write> {
         let version = subject.metadata.resource_version.as_deref()?;
-        let unread = view.unreadable.get(&subject.id).and_then(|object| object.status.as_ref());
+        let unread = view
+            .unreadable
+            .get(&subject.id)
+            .and_then(|object| object.status.as_ref());
         let unread = unread.and_then(|status| Status::parse(subject.id.kind, status));
         let stored = match (ledger.statuses.get(&subject.id), &unread) {
             (Some(applied), _) => applied.status.stored(),

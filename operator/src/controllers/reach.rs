@@ -75,7 +75,11 @@ impl Reach<'_> {
 
     /// Whether it is with the pods, or on its way.
     pub(super) fn is_sent(&self) -> bool {
-        let failed = self.behind.iter().filter(|behind| behind.state == State::Failed).count();
+        let failed = self
+            .behind
+            .iter()
+            .filter(|behind| behind.state == State::Failed)
+            .count();
         self.counted > failed
     }
 

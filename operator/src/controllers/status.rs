@@ -103,7 +103,9 @@ fn ready(subject: &Subject<'_>, verdict: &Verdict, reach: &Reach<'_>) -> Finding
 
 /// With the reason of what is wrong.
 fn absent(verdict: &Verdict, message: String) -> Finding {
-    let reason = verdict.cause().map_or("NotAccepted".into(), |cause| cause.reason.clone());
+    let reason = verdict
+        .cause()
+        .map_or("NotAccepted".into(), |cause| cause.reason.clone());
     Finding::bad(reason, message)
 }
 

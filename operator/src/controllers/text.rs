@@ -1,6 +1,6 @@
 //! Texts of others, made fit for a status: bounded, and without characters that would act on a terminal.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 /// `text` in at most `most` bytes, on one line.
 pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {
@@ -34,7 +34,8 @@ pub(super) fn joined(texts: impl IntoIterator<Item = String>, most: usize) -> St
         }
     }
     if left_out > 0 {
-        joined.push_str(&format!(" (and {left_out} more)"));
+        // Writing to a String cannot fail.
+        let _ = write!(joined, " (and {left_out} more)");
     }
     joined
 }
@@ -59,7 +60,10 @@ mod tests {
     fn what_does_not_fit_is_counted() {
         let texts = || (0..100).map(|index| format!("fault number {index}"));
         let text = joined(texts(), 128);
-        assert!(text.len() <= 128 && text.starts_with("fault number 0; fault number 1; "), "{text}");
+        assert!(
+            text.len() <= 128 && text.starts_with("fault number 0; fault number 1; "),
+            "{text}"
+        );
         assert!(text.ends_with(" more)"), "{text}");
         assert_eq!(joined(["a".to_owned(), "b".to_owned()], 128), "a; b");
         assert!(joined(["x".repeat(500)], 128).len() <= 128);

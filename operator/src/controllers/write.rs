@@ -41,7 +41,10 @@ pub(super) struct StatusWrite {
 /// What an Event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum About {
-    Object { id: ObjectId, uid: Option<String> },
+    Object {
+        id: ObjectId,
+        uid: Option<String>,
+    },
     /// This operator.
     Operator,
 }

@@ -4,12 +4,10 @@
 //! the future ends all writing; that is how a process stops that does not lead any more.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use crds::object::ObjectId;
 use kube::Client;
 use tokio::{
     sync::watch,
@@ -28,6 +26,8 @@ pub use call::Identity;
 
 mod call;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 /// Calls under way at once.
 const CONCURRENCY: usize = 8;
@@ -72,16 +72,15 @@ impl Writer {
             tokio::select! {
                 changed = plans.changed() => {
                     if changed.is_err() {
-                        // Nobody plans any more; whoever holds this future drops it.
-                        std::future::pending::<()>().await;
+                        return;
                     }
                     let plan = Arc::clone(&plans.borrow_and_update());
                     queue.take(&plan, Instant::now());
                 }
                 Some(ended) = calls.join_next() => {
                     if let Ok(Ended { write, outcome }) = ended {
-                        queue.end(&write, outcome.is_ok(), Instant::now());
-                        report(&write, outcome);
+                        let failures = queue.end(&write, outcome.is_ok(), Instant::now());
+                        report(&write, outcome, failures);
                     }
                 }
                 () = sleep_until(next) => {}
@@ -98,14 +97,16 @@ async fn call(caller: Arc<Caller>, write: Arc<Write>) -> Ended {
     }
 }
 
-fn report(write: &Write, outcome: Result<Done, call::Error>) {
+/// What fails again and again is told once.
+fn report(write: &Write, outcome: Result<Done, call::Error>, failures: u32) {
+    let what = write.key();
     match outcome {
-        Ok(Done) => tracing::debug!(what = ?write.key(), "written"),
-        Err(error) => tracing::warn!(
-            what = %write.key(),
-            error = &error as &dyn std::error::Error,
-            "failed to write; it is tried again"
-        ),
+        Ok(Done) => tracing::debug!(%what, "written"),
+        Err(error) if failures == 1 => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(%what, error, "failed to write; it is tried again");
+        }
+        Err(error) => tracing::debug!(%what, error = &error as &dyn std::error::Error, "failed to write"),
     }
 }
 

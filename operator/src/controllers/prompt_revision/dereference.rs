@@ -59,7 +59,9 @@ pub(super) fn is_ours(revision: &PromptRevision) -> bool {
     let metadata = &revision.metadata;
     let labels = metadata.labels.as_ref();
     let managers = metadata.managed_fields.as_deref().unwrap_or_default();
-    labels.and_then(|labels| labels.get(MANAGED_BY)).is_some_and(|label| label == OPERATOR)
+    labels
+        .and_then(|labels| labels.get(MANAGED_BY))
+        .is_some_and(|label| label == OPERATOR)
         && !managers.is_empty()
         && managers.iter().all(|entry| entry.manager.as_deref() == Some(OPERATOR))
 }

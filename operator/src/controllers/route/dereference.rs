@@ -38,7 +38,10 @@ fn parts(entry: &RouteEntry) -> Vec<ObjectId> {
     let parts = used.flat_map(|target| {
         let revision = target.prompt.as_ref().and_then(|prompt| prompt.revision.as_ref());
         let provider = (Kind::Provider, &target.provider);
-        [Some(provider), revision.map(|revision| (Kind::PromptRevision, revision))]
+        [
+            Some(provider),
+            revision.map(|revision| (Kind::PromptRevision, revision)),
+        ]
     });
     parts
         .flatten()

@@ -64,7 +64,10 @@ pub(super) struct Caller {
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Caller").field("identity", &self.identity).finish_non_exhaustive()
+        formatter
+            .debug_struct("Caller")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,11 +104,24 @@ impl Caller {
         let patch = Patch::Apply(status_patch(write));
         let params = PatchParams::apply(STATUS_MANAGER).force();
         let metadata = match write.id.kind {
-            Kind::Provider => self.of::<Provider>(name).patch_status(&name.name, &params, &patch).await?.metadata,
-            Kind::PromptTemplate => {
-                self.of::<PromptTemplate>(name).patch_status(&name.name, &params, &patch).await?.metadata
+            Kind::Provider => {
+                self.of::<Provider>(name)
+                    .patch_status(&name.name, &params, &patch)
+                    .await?
+                    .metadata
             }
-            Kind::Route => self.of::<Route>(name).patch_status(&name.name, &params, &patch).await?.metadata,
+            Kind::PromptTemplate => {
+                self.of::<PromptTemplate>(name)
+                    .patch_status(&name.name, &params, &patch)
+                    .await?
+                    .metadata
+            }
+            Kind::Route => {
+                self.of::<Route>(name)
+                    .patch_status(&name.name, &params, &patch)
+                    .await?
+                    .metadata
+            }
             kind @ (Kind::PromptRevision | Kind::Secret | Kind::ConfigMap) => return Err(Error::NoStatus(kind)),
         };
         let applied = Applied {
@@ -131,8 +147,11 @@ impl Caller {
     async fn keep(&self, revision: &PromptRevision) -> Result<(), Error> {
         let name = write::name(revision);
         let api: Api<PromptRevision> = Api::namespaced(self.client.clone(), &name.namespace);
-        api.patch(&name.name, &PatchParams::apply(OPERATOR), &Patch::Apply(revision)).await?;
-        self.note(|ledger| drop(ledger.kept.insert(name, Instant::now())));
+        api.patch(&name.name, &PatchParams::apply(OPERATOR), &Patch::Apply(revision))
+            .await?;
+        self.note(|ledger| {
+            ledger.kept.insert(name, Instant::now());
+        });
         Ok(())
     }
 
@@ -196,17 +215,12 @@ impl Caller {
     }
 }
 
-/// Of the object with this uid only: one that was made anew under the name has not been looked at.
 fn status_patch(write: &StatusWrite) -> Value {
-    let StatusWrite { id, uid, status, .. } = write;
-    let mut metadata = json!({ "name": id.name.name, "namespace": id.name.namespace });
-    if let Some(uid) = uid {
-        metadata["uid"] = uid.as_str().into();
-    }
+    let StatusWrite { id, status, .. } = write;
     json!({
         "apiVersion": api_version(id),
         "kind": id.kind.to_string(),
-        "metadata": metadata,
+        "metadata": { "name": id.name.name, "namespace": id.name.namespace },
         "status": status,
     })
 }

@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::controllers::{
-    difference::Urgency,
-    write::{Key, Write},
-};
+use crate::controllers::write::{Key, Write};
 
 /// Between two statuses of one object.
 const PACE: Duration = Duration::from_secs(1);
@@ -84,25 +81,30 @@ impl Queue {
         waiting.map(|(key, entry)| entry.due(self.written.get(key))).min()
     }
 
-    /// A write has ended.
-    pub(super) fn end(&mut self, write: &Arc<Write>, is_done: bool, now: Instant) {
+    /// A write has ended; says how often it has failed in a row.
+    pub(super) fn end(&mut self, write: &Arc<Write>, is_done: bool, now: Instant) -> u32 {
         let key = write.key();
         if matches!(**write, Write::Status(_)) {
             self.written.insert(key.clone(), now);
         }
         let Some(entry) = self.entries.get_mut(&key) else {
-            return;
+            return 0;
         };
         entry.is_running = false;
         if !is_done {
-            entry.not_before = now + FIRST_RETRY.saturating_mul(1 << entry.failures.min(16)).min(LONGEST_RETRY);
-            entry.failures += 1;
+            entry.not_before = now
+                + FIRST_RETRY
+                    .saturating_mul(1 << entry.failures.min(16))
+                    .min(LONGEST_RETRY);
+            entry.failures = entry.failures.saturating_add(1);
         }
+        let failures = entry.failures;
         if !entry.is_wanted || (is_done && Arc::ptr_eq(&entry.write, write)) {
             self.entries.remove(&key);
         } else if is_done {
             *entry = Entry::new(Arc::clone(&entry.write), now);
         }
+        failures
     }
 }
 
@@ -119,7 +121,9 @@ impl Entry {
 
     fn due(&self, written: Option<&Instant>) -> Instant {
         let paced = written.map_or(self.since, |written| *written + PACE);
-        (self.since + self.write.urgency().patience()).max(self.not_before).max(paced)
+        (self.since + self.write.urgency().patience())
+            .max(self.not_before)
+            .max(paced)
     }
 }
 
