@@ -24,7 +24,7 @@ pub(super) enum Done {
     Answered {
         uid: String,
         errand: Errand,
-        answer: Answer,
+        answer: Box<Answer>,
         /// Of what was read back, by its revision.
         digests: Option<(String, Digests)>,
     },
@@ -53,7 +53,7 @@ pub(super) async fn run(
     Done::Answered {
         uid: receiver.uid,
         errand,
-        answer,
+        answer: Box::new(answer),
         digests,
     }
 }

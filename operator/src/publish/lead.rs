@@ -84,7 +84,6 @@ async fn reigns(inputs: &mut Inputs, outputs: &Outputs) {
         let Leadership::Leader { epoch } = *inputs.leadership.borrow_and_update() else {
             return;
         };
-        outputs.offers.send_modify(|offered| offered.newest = None);
         outputs.takeover.send_replace(Takeover::Pending);
         Reign::new(inputs, outputs, epoch).run().await;
     }
@@ -314,7 +313,7 @@ impl<'a> Reign<'a> {
                 if matches!(errand, Errand::Push(_)) {
                     self.metrics.pushes.with_label_values(&[outcome(&answer)]).inc();
                 }
-                self.answered(&uid, errand, answer);
+                self.answered(&uid, errand, *answer);
             }
         }
     }

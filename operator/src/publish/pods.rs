@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, uid: &str, status: Value) -> Pod {
+    fn pod(name: &str, uid: &str, status: &Value) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": name, "uid": uid},
             "spec": {"containers": [{"name": "gateway", "ports": [
@@ -189,26 +189,26 @@ mod tests {
 
     #[test]
     fn a_pod_tells_its_admin_address_and_whether_it_counts() {
-        let gateway = Gateway::read(&pod("gateway-2", "u", ready("10.0.0.7")), 9090).unwrap();
+        let gateway = Gateway::read(&pod("gateway-2", "u", &ready("10.0.0.7")), 9090).unwrap();
         assert_eq!(gateway.admin, Some("10.0.0.7:9191".parse().unwrap()));
         assert!(gateway.is_counted() && !gateway.is_starting());
         assert_eq!(gateway.ordinal, Some(2));
 
-        let mut unnamed = pod("gateway-2", "u", ready("fd00::7"));
+        let mut unnamed = pod("gateway-2", "u", &ready("fd00::7"));
         unnamed.spec.as_mut().unwrap().containers[0].ports = None;
         let gateway = Gateway::read(&unnamed, 9090).unwrap();
         assert_eq!(gateway.admin, Some("[fd00::7]:9090".parse().unwrap()));
 
-        let fresh = Gateway::read(&pod("gateway-2", "u", json!({"phase": "Pending"})), 9090).unwrap();
+        let fresh = Gateway::read(&pod("gateway-2", "u", &json!({"phase": "Pending"})), 9090).unwrap();
         assert!(fresh.is_starting() && fresh.admin.is_none());
 
-        let mut leaving = pod("gateway-2", "u", ready("10.0.0.7"));
+        let mut leaving = pod("gateway-2", "u", &ready("10.0.0.7"));
         leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-11-25T12:00:00Z")).unwrap());
         let gateway = Gateway::read(&leaving, 9090).unwrap();
         assert!(!gateway.is_counted() && !gateway.is_starting());
 
         assert_eq!(
-            Gateway::read(&pod("gateway-2", "u", json!({"phase": "Failed"})), 9090),
+            Gateway::read(&pod("gateway-2", "u", &json!({"phase": "Failed"})), 9090),
             None
         );
     }
@@ -234,18 +234,18 @@ mod tests {
                 .map(|gateways| gateways.keys().cloned().collect::<Vec<_>>())
         };
         take(Event::Init);
-        take(Event::InitApply(pod("gateway-0", "a", ready("10.0.0.1"))));
+        take(Event::InitApply(pod("gateway-0", "a", &ready("10.0.0.1"))));
         assert_eq!(names(), None);
         take(Event::InitDone);
         assert_eq!(names(), Some(vec!["gateway-0".to_owned()]));
 
-        take(Event::Apply(pod("gateway-0", "b", json!({}))));
-        take(Event::Delete(pod("gateway-0", "a", ready("10.0.0.1"))));
+        take(Event::Apply(pod("gateway-0", "b", &json!({}))));
+        take(Event::Delete(pod("gateway-0", "a", &ready("10.0.0.1"))));
         let held = receiver.borrow().as_ref().unwrap()["gateway-0"].uid.clone();
         assert_eq!(held, "b", "the deletion of the pod before is late");
 
         take(Event::Init);
-        take(Event::InitApply(pod("gateway-1", "c", ready("10.0.0.2"))));
+        take(Event::InitApply(pod("gateway-1", "c", &ready("10.0.0.2"))));
         assert_eq!(
             names(),
             Some(vec!["gateway-0".to_owned()]),
@@ -253,7 +253,7 @@ mod tests {
         );
         take(Event::InitDone);
         assert_eq!(names(), Some(vec!["gateway-1".to_owned()]));
-        take(Event::Apply(pod("gateway-1", "c", json!({"phase": "Failed"}))));
+        take(Event::Apply(pod("gateway-1", "c", &json!({"phase": "Failed"}))));
         assert_eq!(names(), Some(Vec::new()));
     }
 }

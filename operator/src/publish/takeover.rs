@@ -34,10 +34,8 @@ impl Reign<'_> {
         // They may hold the key before only: what was refused once is signed with that.
         self.ask_all(unbelieved, &keys).await;
         let snapshot = timeout(READ, self.read_newest(&keys)).await.ok().flatten();
-        match &snapshot {
-            Some(snapshot) => tracing::info!(revision = snapshot.revision, "took over what the gateways have"),
-            None => tracing::info!("the gateways have no Snapshot that could be read"),
-        }
+        let revision = snapshot.as_ref().map(|snapshot| snapshot.revision.as_str());
+        tracing::info!(revision, "took over what the gateways have");
         snapshot
     }
 

@@ -147,10 +147,11 @@ impl Stage {
     }
 
     async fn until(&mut self, what: &str, condition: impl Fn(&Fleet) -> bool) -> Arc<Fleet> {
-        match timeout(PATIENCE, self.fleet.wait_for(|fleet| condition(fleet))).await {
-            Ok(fleet) => fleet.unwrap().clone(),
-            Err(_) => panic!("waited in vain until {what}: {:#?}", self.publisher.fleet().borrow()),
-        }
+        let fleet = timeout(PATIENCE, self.fleet.wait_for(|fleet| condition(fleet))).await;
+        let Ok(fleet) = fleet else {
+            panic!("waited in vain until {what}: {:#?}", self.publisher.fleet().borrow());
+        };
+        fleet.unwrap().clone()
     }
 
     /// Offers, and waits until the wave is over.

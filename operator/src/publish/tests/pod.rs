@@ -91,16 +91,16 @@ impl FakePod {
             cut_off: 0,
         }));
         let (sender, news) = watch::channel(0);
-        let (hang_up, hung_up) = watch::channel(0);
-        let served = Served {
+        let (hang_up, until) = watch::channel(0);
+        let state = Served {
             seen: seen.clone(),
             news: Arc::new(sender),
-            hang_up: hung_up,
+            hang_up: until,
         };
         let app = Router::new()
             .fallback(serve)
             .layer(DefaultBodyLimit::disable())
-            .with_state(served);
+            .with_state(state);
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self {
             gateway,
@@ -181,15 +181,13 @@ impl Drop for Unanswered {
 async fn serve(State(served): State<Served>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let answer = answer(&served.seen, &method, uri.path(), &headers, &body);
     served.news.send_modify(|count| *count += 1);
-    match answer {
-        Some(answer) => answer,
-        None => {
-            let mut hang_up = served.hang_up.clone();
-            let _unanswered = Unanswered(served);
-            let _ = hang_up.changed().await;
-            StatusCode::BAD_GATEWAY.into_response()
-        }
+    if let Some(answer) = answer {
+        return answer;
     }
+    let mut hang_up = served.hang_up.clone();
+    let _unanswered = Unanswered(served);
+    let _ = hang_up.changed().await;
+    StatusCode::BAD_GATEWAY.into_response()
 }
 
 /// None where it stays silent.

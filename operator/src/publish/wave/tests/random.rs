@@ -1,7 +1,5 @@
 //! Any fleet, any answers: what always holds.
 
-use std::collections::VecDeque;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -18,7 +16,7 @@ enum Manner {
     Silent,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Event {
     Want,
     /// From now on.
@@ -50,7 +48,7 @@ struct World {
     ready: Vec<bool>,
     manners: Vec<Manner>,
     held: Vec<Option<Order>>,
-    on_its_way: VecDeque<(Instant, usize, Errand, Answer)>,
+    on_its_way: Vec<(Instant, usize, Errand, Answer)>,
     newest: u64,
 }
 
@@ -61,7 +59,7 @@ impl World {
             ready: vec![true; pods],
             manners: vec![Manner::Takes; pods],
             held: vec![None; pods],
-            on_its_way: VecDeque::new(),
+            on_its_way: Vec::new(),
             newest: 0,
         }
     }
@@ -105,7 +103,9 @@ impl World {
 
     fn step(&mut self) {
         let now = self.scene.now;
-        let (arrived, rest): (Vec<_>, _) = self.on_its_way.drain(..).partition(|(at, ..)| *at <= now);
+        let (arrived, rest): (Vec<_>, _) = std::mem::take(&mut self.on_its_way)
+            .into_iter()
+            .partition(|(at, ..)| *at <= now);
         self.on_its_way = rest;
         for (_, pod, errand, answer) in arrived {
             self.scene.answer(pod, errand, answer);
@@ -127,7 +127,7 @@ impl World {
                 );
             }
             let answer = self.ask(pod, errand);
-            self.on_its_way.push_back(answer);
+            self.on_its_way.push(answer);
         }
     }
 
@@ -166,7 +166,7 @@ proptest! {
             world.happen(Event::Ready(pod, true));
         }
         // A push that is on its way, and the longest pause after a refusal, have to pass.
-        world.pass(Duration::from_secs(60));
+        world.pass(Duration::from_mins(1));
         let newest = Some(order(world.newest));
         prop_assert!(world.held.iter().all(|held| *held == newest), "{:?}", world.held);
         let fleet = world.scene.fleet();
