@@ -1,6 +1,6 @@
 //! The pure compiler: all resources in, one Snapshot and a list of what is wrong with each object out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
@@ -36,22 +36,23 @@ mod revision;
 #[cfg(test)]
 mod tests;
 
-/// Everything that exists, by name. Secrets and `ConfigMaps` that nothing names are ignored.
+/// Everything that exists, by name. Secrets and `ConfigMaps` that nothing names are ignored. Objects are shared, so that putting this
+/// together anew for each compilation copies none of them.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     pub providers: BTreeMap<ObjectName, Submitted<Provider>>,
     pub routes: BTreeMap<ObjectName, Submitted<Route>>,
     pub prompt_templates: BTreeMap<ObjectName, Submitted<PromptTemplate>>,
     pub prompt_revisions: BTreeMap<ObjectName, Submitted<PromptRevision>>,
-    pub secrets: BTreeMap<ObjectName, Secret>,
-    pub config_maps: BTreeMap<ObjectName, ConfigMap>,
+    pub secrets: BTreeMap<ObjectName, Arc<Secret>>,
+    pub config_maps: BTreeMap<ObjectName, Arc<ConfigMap>>,
 }
 
 /// An object as it was found.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Submitted<K> {
     /// It passed the schema and its CEL rules.
-    WellFormed(Box<K>),
+    WellFormed(Arc<K>),
     /// It did not; an API server would have refused it.
     Malformed(Vec<Fault>),
     /// It did not, but its `allowedNamespaces` could be read: what is missing there is withdrawn although the object is bad.
@@ -241,6 +242,23 @@ fn prompts(
     let accepted = prompt::resolve(accepted, config_maps, report);
     let prompts = prompt_revision::activate(accepted, &mut revisions, previous, report);
     (prompts, revisions)
+}
+
+/// Not derived: that would ask it of the kind, which is shared.
+impl<K> Clone for Submitted<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Submitted::WellFormed(object) => Submitted::WellFormed(Arc::clone(object)),
+            Submitted::Malformed(faults) => Submitted::Malformed(faults.clone()),
+            Submitted::PartlyReadable {
+                faults,
+                allowed_namespaces,
+            } => Submitted::PartlyReadable {
+                faults: faults.clone(),
+                allowed_namespaces: allowed_namespaces.clone(),
+            },
+        }
+    }
 }
 
 impl<K: kube::Resource> Submitted<K> {

@@ -10,5 +10,11 @@
 //! **Invariant**: nothing is compiled before every store has been listed, so that a restart never publishes less than there is.
 //! **Invariant**: specs and labels of people's objects are never written.
 
+pub mod admin;
+pub mod cli;
 pub mod leader;
+pub mod logs;
+pub mod metrics;
+pub mod program;
 pub mod publish;
+pub mod settings;

@@ -24,7 +24,7 @@ use kube::Api;
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::sync::watch;
 
-use crate::leader::{Leadership, Work};
+use crate::leader::{Leader, Work};
 use client::Client;
 pub use metrics::Metrics;
 pub use removal::Removal;
@@ -107,19 +107,17 @@ pub struct Settings {
     pub resync: Duration,
 }
 
-/// Asks for an epoch above another.
-pub type RaiseEpoch = Box<dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync>;
+/// Asks for an epoch above another; it comes through the leadership.
+type RaiseEpoch = Box<dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync>;
 /// Asks whether a mass removal is real.
 pub type ConfirmRemoval = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// What publishing needs of the rest of the program.
 pub struct Surroundings {
     pub client: kube::Client,
-    pub leadership: watch::Receiver<Leadership>,
+    pub leader: Leader,
     /// Dropped when this process has led, and nothing is on its way to a pod any more.
     pub work: Work,
-    /// Asks for an epoch above this one; it comes through `leadership`.
-    pub raise_epoch_above: RaiseEpoch,
     /// Lists all kinds afresh and says whether that is what the stores hold.
     pub confirm_removal: ConfirmRemoval,
     pub metrics: Metrics,
@@ -155,13 +153,13 @@ impl Publisher {
     pub fn new(settings: Settings, surroundings: Surroundings) -> (Self, impl Future<Output = ()> + Send) {
         let Surroundings {
             client,
-            leadership,
+            leader,
             work,
-            raise_epoch_above,
             confirm_removal,
             metrics,
             mut random,
         } = surroundings;
+        let leadership = leader.leadership();
         let (found, gateways) = watch::channel(None);
         let (read, keys) = watch::channel(fleet_key::State::Unknown);
         let pods = pods::watch(
@@ -188,7 +186,7 @@ impl Publisher {
             work,
             gateways,
             keys,
-            raise_epoch_above,
+            raise_epoch_above: Box::new(move |above| Box::pin(raise(leader.clone(), above))),
             confirm_removal,
             metrics,
             random,
@@ -246,5 +244,11 @@ impl Publisher {
             Ok(Takeover::Done(snapshot)) => snapshot.clone(),
             Ok(Takeover::Pending) | Err(_) => None,
         }
+    }
+}
+
+async fn raise(leader: Leader, above: u64) {
+    if let Err(error) = leader.raise_epoch_above(above).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "failed to raise the epoch");
     }
 }

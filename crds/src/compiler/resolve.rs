@@ -1,6 +1,6 @@
 //! References against what exists now: credentials of Providers, Providers and prompts of Routes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Secret;
 
@@ -24,7 +24,7 @@ const LONGEST_CREDENTIAL: usize = 8192;
 
 /// Where credentials come from.
 pub(super) struct Credentials<'a> {
-    pub(super) secrets: &'a BTreeMap<ObjectName, Secret>,
+    pub(super) secrets: &'a BTreeMap<ObjectName, Arc<Secret>>,
     pub(super) settings: &'a Settings,
 }
 

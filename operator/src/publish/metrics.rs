@@ -4,6 +4,8 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
 };
 
+use crate::metrics::PREFIX;
+
 /// From a fifth of the goal to hopeless.
 const SECONDS: [f64; 14] = [
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
@@ -27,10 +29,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub fn new(registry: &Registry, prefix: &str) -> prometheus::Result<Self> {
-        let options = |name: &str, help: &str| Opts::new(format!("{prefix}_{name}"), help);
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let options = |name: &str, help: &str| Opts::new(format!("{PREFIX}_{name}"), help);
         let seconds = HistogramOpts::new(
-            format!("{prefix}_propagation_seconds"),
+            format!("{PREFIX}_propagation_seconds"),
             "Time from a change in the cluster to its acknowledgement by every gateway pod that is ready.",
         );
         Ok(Self {
