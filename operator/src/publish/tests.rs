@@ -160,6 +160,13 @@ impl Stage {
         self.until("the wave is over", |fleet| fleet.settled).await
     }
 
+    /// A change of readiness makes the publisher ask at once.
+    fn set_ready(&self, name: &str, ready: bool) {
+        let mut gateways = Gateways::clone(self.gateways.borrow().as_deref().unwrap());
+        gateways.get_mut(name).unwrap().ready = ready;
+        self.gateways.send_replace(Some(Arc::new(gateways)));
+    }
+
     async fn previous(&self) -> Option<Arc<Snapshot>> {
         timeout(PATIENCE, self.publisher.previous()).await.unwrap()
     }
@@ -323,8 +330,12 @@ async fn a_turning_key_is_used_when_all_counted_pods_have_it() {
     assert_eq!(sealed_with(&stage), *old.current.id());
     for pod in &stage.pods {
         pod.set_keys(new.clone());
-        let told = pod.seen().heartbeats;
-        timeout(PATIENCE, pod.heard(told)).await.unwrap();
+        // The second heartbeat begins when the answer to the first has arrived.
+        for ready in [false, true] {
+            let told = pod.seen().heartbeats;
+            stage.set_ready(&pod.gateway.name, ready);
+            timeout(PATIENCE, pod.heard(told + 1)).await.unwrap();
+        }
     }
     stage.offer(snapshot("three", 1, 10)).await;
     stage.until("all have it", all_hold(order(1, 3))).await;
@@ -353,13 +364,10 @@ async fn a_pod_that_comes_up_with_less_gets_the_current_one() {
     stage.pods[1].forget();
     // Its container restarted: it is not ready, and then it is.
     for ready in [false, true] {
-        let mut gateways = Gateways::clone(stage.gateways.borrow().as_deref().unwrap());
-        gateways.get_mut("gateway-1").unwrap().ready = ready;
-        stage.gateways.send_replace(Some(Arc::new(gateways)));
+        stage.set_ready("gateway-1", ready);
     }
-    let again = |fleet: &Fleet| all_hold(order(1, 2))(fleet);
     timeout(PATIENCE, stage.pods[1].pushed(3)).await.unwrap();
-    stage.until("it has it again", again).await;
+    stage.until("it has it again", all_hold(order(1, 2))).await;
     let siblings = stage.pods[1].seen().siblings.clone();
     assert_eq!(siblings, [stage.pods[0].gateway.admin.unwrap().to_string()]);
 }

@@ -145,10 +145,9 @@ impl FakePod {
         self.until(|seen| seen.pushed.len() >= count).await;
     }
 
-    /// Until it was asked how it is, and has answered, after so many times.
+    /// Until it was asked so many times how it is.
     pub(super) async fn heard(&self, count: usize) {
-        // The one after the next begins when the answer to the next has arrived.
-        self.until(|seen| seen.heartbeats > count + 1).await;
+        self.until(|seen| seen.heartbeats >= count).await;
     }
 
     /// Until somebody no longer waits for an answer.
