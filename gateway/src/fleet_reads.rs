@@ -9,6 +9,7 @@
 //! **Invariant**: siblings are waited for on the runtime of the stores, never on a traffic thread.
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,10 +60,11 @@ const PRESENCE_INTERVAL: Duration = Duration::from_secs(5);
 /// The way to the other gateways of the fleet.
 pub trait Siblings: Send + Sync {
     /// The admin addresses of all that there should be; may hold our own.
-    fn addresses(&self) -> BoxFuture<'_, Vec<String>>;
+    fn addresses(&self) -> BoxFuture<'_, Vec<SocketAddr>>;
 
     /// Sends a signed POST to one of them: the answer's body, or why there is none. Nothing comes of asking ourselves.
-    fn ask<'a>(&'a self, address: &'a str, path: &'a str, body: Bytes) -> BoxFuture<'a, Result<Option<Bytes>, String>>;
+    fn ask(&self, address: SocketAddr, path: &'static str, body: Bytes)
+    -> BoxFuture<'_, Result<Option<Bytes>, String>>;
 }
 
 /// This gateway as one of a fleet.
@@ -193,7 +195,7 @@ impl FleetReads {
             match taken {
                 Ok(told) => {
                     answered.insert(told.ordinal);
-                    self.saw(Some(&address), told.ordinal, told.highest_ordinal).await;
+                    self.saw(Some(address), told.ordinal, told.highest_ordinal).await;
                 }
                 Err(Untaken::Store(error)) => return Err(error.into()),
                 Err(Untaken::Failed(why)) => {
@@ -208,22 +210,17 @@ impl FleetReads {
         })
     }
 
-    async fn send(
-        &self,
-        path: &'static str,
-        body: &Bytes,
-        with: Option<u32>,
-    ) -> JoinSet<Sent> {
+    async fn send(&self, path: &'static str, body: &Bytes, with: Option<u32>) -> JoinSet<Sent> {
         let addresses = timeout(DEADLINE, self.siblings.addresses()).await.unwrap_or_default();
         self.roll.keep_only(&addresses);
         let mut asked = JoinSet::new();
-        let may_have = |address: &String| {
-            with.is_none_or(|ordinal| self.roll.ordinal(address).is_none_or(|known| known == ordinal))
+        let may_have = |address: &SocketAddr| {
+            with.is_none_or(|ordinal| self.roll.ordinal(*address).is_none_or(|known| known == ordinal))
         };
         for address in addresses.into_iter().filter(may_have).take(MOST_SIBLINGS) {
             let (siblings, body) = (Arc::clone(&self.siblings), body.clone());
             asked.spawn(async move {
-                let said = timeout(DEADLINE, siblings.ask(&address, path, body)).await;
+                let said = timeout(DEADLINE, siblings.ask(address, path, body)).await;
                 let said = said.unwrap_or_else(|_| Err(format!("no answer within {DEADLINE:?}")));
                 (address, said)
             });
@@ -263,7 +260,7 @@ impl FleetReads {
         written.map_err(|_| Error::BrokenOff)?.map_err(Error::Answer)
     }
 
-    async fn saw(&self, address: Option<&str>, ordinal: u32, highest: u32) {
+    async fn saw(&self, address: Option<SocketAddr>, ordinal: u32, highest: u32) {
         if let Some(file) = self.roll.saw(address, ordinal, highest) {
             // An error means that the process ends.
             let _ = spawn_blocking(move || file.write()).await;
@@ -276,7 +273,7 @@ impl FleetReads {
         loop {
             interval.tick().await;
             let addresses = timeout(DEADLINE, self.siblings.addresses()).await.unwrap_or_default();
-            if addresses.iter().all(|address| self.roll.ordinal(address).is_some()) {
+            if addresses.iter().all(|address| self.roll.ordinal(*address).is_some()) {
                 continue;
             }
             if let Err(error) = self.ask(Presence, None).await {
@@ -299,7 +296,7 @@ impl<P: Serialize> Answer<P> {
 }
 
 /// What came of asking an address.
-type Sent = (String, Result<Option<Bytes>, String>);
+type Sent = (SocketAddr, Result<Option<Bytes>, String>);
 
 /// The parts so far.
 struct Sum<P> {

@@ -212,7 +212,11 @@ mod tests {
             lines(&json!({ "rows": [] }), &["route"], false),
             ["no requests in that time"]
         );
-        let told = lines(&json!({ "rows": [], "pods": { "missing": ["1", "2"] } }), &["route"], false);
+        let told = lines(
+            &json!({ "rows": [], "pods": { "missing": ["1", "2"] } }),
+            &["route"],
+            false,
+        );
         assert!(told[1].ends_with("pods 1, 2"), "{told:?}");
     }
 

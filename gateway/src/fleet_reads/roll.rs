@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +23,7 @@ pub(super) struct Roll {
 #[derive(Default)]
 struct Known {
     highest: u32,
-    by_address: HashMap<String, u32>,
+    by_address: HashMap<SocketAddr, u32>,
 }
 
 /// Where the highest ordinal is kept.
@@ -64,24 +65,24 @@ impl Roll {
         self.known().highest
     }
 
-    pub(super) fn ordinal(&self, address: &str) -> Option<u32> {
-        self.known().by_address.get(address).copied()
+    pub(super) fn ordinal(&self, address: SocketAddr) -> Option<u32> {
+        self.known().by_address.get(&address).copied()
     }
 
     /// Forgets who was at other addresses.
-    pub(super) fn keep_only(&self, addresses: &[String]) {
+    pub(super) fn keep_only(&self, addresses: &[SocketAddr]) {
         self.known().by_address.retain(|known, _| addresses.contains(known));
     }
 
     /// Notes who said something, and the highest that it knows of. What is new has to be written to the file.
-    pub(super) fn saw(&self, address: Option<&str>, ordinal: u32, highest: u32) -> Option<Arc<File>> {
+    pub(super) fn saw(&self, address: Option<SocketAddr>, ordinal: u32, highest: u32) -> Option<Arc<File>> {
         if ordinal.max(highest) > MOST {
             tracing::warn!(ordinal, highest, "a sibling's ordinal is above {MOST}; it is not noted");
             return None;
         }
         let mut known = self.known();
         if let Some(address) = address {
-            known.by_address.insert(address.to_owned(), ordinal);
+            known.by_address.insert(address, ordinal);
         }
         known.highest = known.highest.max(ordinal).max(highest);
         let mut kept = self.file.highest.try_lock().ok()?;
@@ -91,13 +92,13 @@ impl Roll {
     }
 
     /// All that are known of, by whether they answered. Those that `failed` and are nobody's ordinal are told by address.
-    pub(super) fn pods(&self, answered: &BTreeSet<u32>, failed: &[String]) -> Pods {
+    pub(super) fn pods(&self, answered: &BTreeSet<u32>, failed: &[SocketAddr]) -> Pods {
         let known = self.known();
         let silent = (0..=known.highest).filter(|ordinal| !answered.contains(ordinal));
         let mut missing: Vec<String> = silent.map(|ordinal| ordinal.to_string()).collect();
         if failed.len() > missing.len() {
             let nameless = failed.iter().filter(|address| !known.by_address.contains_key(*address));
-            missing.extend(nameless.cloned());
+            missing.extend(nameless.map(ToString::to_string));
         }
         Pods {
             answered: answered.iter().map(ToString::to_string).collect(),
@@ -147,8 +148,12 @@ mod tests {
 
     use super::*;
 
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
     fn pods(roll: &Roll, answered: &[u32], failed: &[&str]) -> (String, String) {
-        let failed: Vec<String> = failed.iter().map(|address| (*address).to_owned()).collect();
+        let failed: Vec<SocketAddr> = failed.iter().map(|text| address(text)).collect();
         let pods = roll.pods(&answered.iter().copied().collect(), &failed);
         (pods.answered.join(" "), pods.missing.join(" "))
     }
@@ -158,9 +163,9 @@ mod tests {
         let data = tempdir().unwrap();
         let roll = Roll::open(data.path(), 0);
         assert_eq!(pods(&roll, &[0], &[]), ("0".into(), String::new()));
-        roll.saw(Some("a:1"), 2, 0).unwrap().write();
-        assert!(roll.saw(Some("a:1"), 2, 2).is_none(), "nothing is new");
-        assert_eq!(pods(&roll, &[0], &["a:1"]), ("0".into(), "1 2".into()));
+        roll.saw(Some(address("10.0.0.1:1")), 2, 0).unwrap().write();
+        assert!(roll.saw(Some(address("10.0.0.1:1")), 2, 2).is_none(), "nothing is new");
+        assert_eq!(pods(&roll, &[0], &["10.0.0.1:1"]), ("0".into(), "1 2".into()));
         let again = Roll::open(data.path(), 0);
         assert_eq!(pods(&again, &[0, 2], &[]), ("0 2".into(), "1".into()));
         // Others may have seen more.
@@ -172,21 +177,24 @@ mod tests {
     fn who_failed_and_is_no_known_ordinal_is_told_by_address() {
         let data = tempdir().unwrap();
         let roll = Roll::open(data.path(), 0);
-        assert_eq!(pods(&roll, &[0], &["a:1"]), ("0".into(), "a:1".into()));
-        roll.saw(Some("b:1"), 1, 1);
+        assert_eq!(pods(&roll, &[0], &["10.0.0.1:1"]), ("0".into(), "10.0.0.1:1".into()));
+        roll.saw(Some(address("10.0.0.2:1")), 1, 1);
         // Most likely it is the one that is missing.
-        assert_eq!(pods(&roll, &[0], &["a:1"]), ("0".into(), "1".into()));
-        assert_eq!(pods(&roll, &[0, 1], &["a:1"]), ("0 1".into(), "a:1".into()));
-        roll.keep_only(&["a:1".to_owned()]);
-        assert_eq!(roll.ordinal("b:1"), None);
+        assert_eq!(pods(&roll, &[0], &["10.0.0.1:1"]), ("0".into(), "1".into()));
+        assert_eq!(
+            pods(&roll, &[0, 1], &["10.0.0.1:1"]),
+            ("0 1".into(), "10.0.0.1:1".into())
+        );
+        roll.keep_only(&[address("10.0.0.1:1")]);
+        assert_eq!(roll.ordinal(address("10.0.0.2:1")), None);
     }
 
     #[test]
     fn what_is_not_believed_changes_nothing_and_a_broken_file_is_as_none() {
         let data = tempdir().unwrap();
         let roll = Roll::open(data.path(), 1);
-        assert!(roll.saw(Some("a:1"), 1, MOST + 1).is_none());
-        assert_eq!((roll.highest(), roll.ordinal("a:1")), (1, None));
+        assert!(roll.saw(Some(address("10.0.0.1:1")), 1, MOST + 1).is_none());
+        assert_eq!((roll.highest(), roll.ordinal(address("10.0.0.1:1"))), (1, None));
         std::fs::write(data.path().join(FILE), "{").unwrap();
         assert_eq!(Roll::open(data.path(), 1).highest(), 1);
     }

@@ -1,6 +1,7 @@
 //! Whole fleets in one process: pods with stores of their own that ask each other by function call.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::value::to_raw_value;
@@ -12,38 +13,46 @@ use crate::analytics::system::{Granularity, Query};
 use crate::capture::record::Record;
 use crate::capture::sample::{BEGIN_UNIX_MICROS, HOUR_MICROS, Traffic, settings};
 
+/// Whoever is asked there finds that it is the asking pod.
+const ITSELF: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 9000);
+
 /// Who is at which address, and how often it was asked.
 #[derive(Default)]
 struct Hall {
-    pods: Mutex<BTreeMap<String, Option<Arc<FleetReads>>>>,
-    asked: Mutex<Vec<String>>,
+    pods: Mutex<BTreeMap<SocketAddr, Option<Arc<FleetReads>>>>,
+    asked: Mutex<Vec<SocketAddr>>,
 }
 
 impl Hall {
-    fn put(&self, address: &str, pod: Option<Arc<FleetReads>>) {
+    fn put(&self, address: SocketAddr, pod: Option<Arc<FleetReads>>) {
         let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
-        pods.insert(address.to_owned(), pod);
+        pods.insert(address, pod);
     }
 
-    fn take_asked(&self) -> Vec<String> {
+    fn take_asked(&self) -> Vec<SocketAddr> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 }
 
 impl Siblings for Hall {
-    fn addresses(&self) -> BoxFuture<'_, Vec<String>> {
-        let addresses = self.pods.lock().unwrap().keys().cloned().collect();
+    fn addresses(&self) -> BoxFuture<'_, Vec<SocketAddr>> {
+        let addresses = self.pods.lock().unwrap().keys().copied().collect();
         Box::pin(async { addresses })
     }
 
-    fn ask<'a>(&'a self, address: &'a str, path: &'a str, body: Bytes) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
+    fn ask(
+        &self,
+        address: SocketAddr,
+        path: &'static str,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<Option<Bytes>, String>> {
         Box::pin(async move {
-            self.asked.lock().unwrap().push(address.to_owned());
-            let pod = self.pods.lock().unwrap()[address].clone();
+            self.asked.lock().unwrap().push(address);
+            let pod = self.pods.lock().unwrap()[&address].clone();
             let pod = pod.ok_or("nobody listens")?;
             let answer = pod.answer(path, &body).await.ok_or("no such path")?;
             let answer = answer.map_err(|error| error.to_string())?;
-            Ok((address != "this very pod").then_some(answer.into()))
+            Ok((address != ITSELF).then_some(answer.into()))
         })
     }
 }
@@ -69,13 +78,12 @@ impl Fleet {
         fleet
     }
 
-    /// A pod on the data of its ordinal, reached at `pod-ORDINAL`.
+    /// A pod on the data of its ordinal, reached at its address.
     fn start(&self, ordinal: u32) -> Arc<FleetReads> {
         let data = self.data[ordinal as usize].path();
-        let name = format!("pod-{ordinal}");
         let pod = Arc::new(FleetReads::new(
             PodIdentity {
-                name: name.clone(),
+                name: format!("pod-{ordinal}"),
                 uid: format!("uid-{ordinal}"),
             },
             ordinal,
@@ -84,13 +92,13 @@ impl Fleet {
             data,
             Handle::current(),
         ));
-        self.hall.put(&name, Some(Arc::clone(&pod)));
+        self.hall.put(reached_at(ordinal), Some(Arc::clone(&pod)));
         pod
     }
 
     /// Ends a pod as if it were killed after all was stored.
     fn stop(&mut self, ordinal: u32) {
-        self.hall.put(&format!("pod-{ordinal}"), None);
+        self.hall.put(reached_at(ordinal), None);
         self.pods[ordinal as usize].queue.close();
     }
 
@@ -133,6 +141,14 @@ impl Drop for Fleet {
     }
 }
 
+/// Where the pod of this ordinal is.
+fn reached_at(ordinal: u32) -> SocketAddr {
+    SocketAddr::new(
+        Ipv4Addr::new(10, 0, 0, 1).into(),
+        9000 + u16::try_from(ordinal).unwrap(),
+    )
+}
+
 fn query() -> Query {
     Query {
         since_unix_micros: BEGIN_UNIX_MICROS,
@@ -163,7 +179,7 @@ async fn any_pod_answers_for_all_and_one_that_is_gone_is_missing_until_it_is_bac
     fleet.restart(1);
     assert_eq!(fleet.count(1).await, told(40, "0 1", "2"));
     // Also when nothing is at its address any more.
-    fleet.hall.pods.lock().unwrap().remove("pod-2");
+    fleet.hall.pods.lock().unwrap().remove(&reached_at(2));
     assert_eq!(fleet.count(1).await, told(40, "0 1", "2"));
     fleet.restart(2);
     for ordinal in 0..3 {
@@ -175,11 +191,11 @@ async fn any_pod_answers_for_all_and_one_that_is_gone_is_missing_until_it_is_bac
 async fn a_pod_that_is_reached_twice_counts_once() {
     let fleet = Fleet::new(2);
     fleet.fill(10);
-    fleet.hall.put("pod-1 again", Some(Arc::clone(&fleet.pods[1])));
+    fleet.hall.put(reached_at(7), Some(Arc::clone(&fleet.pods[1])));
     assert_eq!(fleet.count(0).await, told(20, "0 1", ""));
     assert_eq!(fleet.count(1).await, told(20, "0 1", ""));
     // One that turns out to be the asking pod itself is nobody.
-    fleet.hall.put("this very pod", Some(Arc::clone(&fleet.pods[0])));
+    fleet.hall.put(ITSELF, Some(Arc::clone(&fleet.pods[0])));
     assert_eq!(fleet.count(0).await, told(20, "0 1", ""));
 }
 
@@ -197,7 +213,7 @@ async fn a_request_is_found_at_the_pod_of_its_id_which_alone_is_asked() {
     let heard = fleet.pods[0].gather(find(Sight::All), Some(2)).await.unwrap();
     let found = heard.others.unwrap().0.unwrap();
     assert!(found.get().contains(&*wanted.id));
-    assert_eq!(fleet.hall.take_asked(), ["pod-2"]);
+    assert_eq!(fleet.hall.take_asked(), [reached_at(2)]);
     let heard = fleet.pods[0]
         .gather(find(Sight::Key("default/nobody".into())), Some(2))
         .await
