@@ -17,6 +17,7 @@ use crate::{
     capture::Queue,
     config::resolved::Config,
     fleet::Fleet,
+    fleet_reads::FleetReads,
     telemetry::{logs::LostLines, metrics::Metrics, traces::SpanCounts},
 };
 
@@ -25,6 +26,8 @@ pub struct App {
     /// What new requests run on.
     pub config: ArcSwap<Config>,
     pub queue: Arc<Queue>,
+    /// Answers for all gateways of the fleet; none where there is no fleet.
+    pub fleet_reads: Option<Arc<FleetReads>>,
     pub metrics: Arc<Metrics>,
     /// What became of spans; none if requests have none.
     pub spans: Option<Arc<SpanCounts>>,

@@ -19,6 +19,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod fleet;
+pub mod fleet_reads;
 pub mod http;
 pub mod prompts;
 pub mod providers;

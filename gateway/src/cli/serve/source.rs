@@ -147,6 +147,7 @@ fn build(config: Arc<Config>, fleet: Option<Arc<Fleet>>, gateway: Gateway) -> Re
         lost_lines,
         ids: GenerationIds::new(ordinal, rand::random(), unix_millis),
         faults: ArcSwap::default(),
+        fleet_reads: None,
         fleet,
         ready: AtomicBool::new(false),
         started: Timestamp::now(),
