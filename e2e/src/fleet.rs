@@ -29,6 +29,7 @@ pub mod objects;
 pub mod operator;
 pub mod pod;
 pub mod proxy;
+pub mod record;
 pub mod signed;
 pub mod statuses;
 pub mod tap;
@@ -75,7 +76,10 @@ impl Fleet {
             .apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
             .await?;
         // Pods are refused before it is there.
-        until("the namespace's own account", async || objects.get("ServiceAccount", "default").await).await?;
+        until("the namespace's own account", async || {
+            objects.get("ServiceAccount", "default").await
+        })
+        .await?;
         let account = Account::new(plane, &objects).await?;
         let fleet = Self {
             objects,
@@ -150,18 +154,23 @@ impl Fleet {
     /// Waits until every object of these kinds says that it is ready in its newest generation.
     pub async fn all_ready(&self, kinds: &[&str]) -> anyhow::Result<()> {
         let mut behind = String::new();
-        let waited = within(MANY, Duration::from_millis(300), "all objects to be ready", async || {
-            behind.clear();
-            for kind in kinds {
-                for object in self.objects.list(kind).await? {
-                    if !statuses::is(&object, "Ready", "True") {
-                        behind = format!("{kind} {} says {}", object["metadata"]["name"], object["status"]);
-                        return Ok(None);
+        let waited = within(
+            MANY,
+            Duration::from_millis(300),
+            "all objects to be ready",
+            async || {
+                behind.clear();
+                for kind in kinds {
+                    for object in self.objects.list(kind).await? {
+                        if !statuses::is(&object, "Ready", "True") {
+                            behind = format!("{kind} {} says {}", object["metadata"]["name"], object["status"]);
+                            return Ok(None);
+                        }
                     }
                 }
-            }
-            Ok(Some(()))
-        });
+                Ok(Some(()))
+            },
+        );
         let waited = waited.await;
         waited.with_context(|| format!("for instance {behind}"))
     }
@@ -171,14 +180,22 @@ impl Fleet {
         let (audit, user) = (&mut self.audit, &self.account.user);
         let mut since = tokio::time::Instant::now();
         let mut last = String::new();
-        let waited = within(MANY, Duration::from_millis(20), "the operators to be quiet", async || {
-            let writes = audit.new_writes()?;
-            if let Some(write) = writes.iter().rfind(|write| write.user == *user && write.resource != "leases") {
-                since = tokio::time::Instant::now();
-                last = write.to_string();
-            }
-            Ok((since.elapsed() >= time).then_some(()))
-        });
+        let waited = within(
+            MANY,
+            Duration::from_millis(20),
+            "the operators to be quiet",
+            async || {
+                let writes = audit.new_writes()?;
+                if let Some(write) = writes
+                    .iter()
+                    .rfind(|write| write.user == *user && write.resource != "leases")
+                {
+                    since = tokio::time::Instant::now();
+                    last = write.to_string();
+                }
+                Ok((since.elapsed() >= time).then_some(()))
+            },
+        );
         let waited = waited.await;
         waited.with_context(|| format!("the last write: {last}"))
     }
@@ -199,6 +216,11 @@ impl Fleet {
             })
         })
         .await
+    }
+
+    /// Where clients of the so many-th pod connect, also before it is there.
+    pub fn traffic_of(&self, pod: usize) -> anyhow::Result<SocketAddr> {
+        Ok(self.address(u8::try_from(pod)? + 1, pod::TRAFFIC_PORT))
     }
 
     pub(crate) fn address(&self, host: u8, port: u16) -> SocketAddr {

@@ -33,7 +33,10 @@ impl Account {
             for document in documents(&path)? {
                 let kind = document["kind"].as_str().unwrap_or_default();
                 ensure!(
-                    matches!(kind, "ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding"),
+                    matches!(
+                        kind,
+                        "ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding"
+                    ),
                     "{} holds a {kind}, which this suite does not know to apply",
                     path.display()
                 );

@@ -24,7 +24,7 @@ pub struct Write {
 }
 
 /// Reads on in the log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Audit {
     log: PathBuf,
     at: u64,
@@ -79,7 +79,9 @@ impl Audit {
         // The rest is being written.
         let whole = memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1);
         self.at += whole as u64;
-        let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let lines = text[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
         lines.map(read).collect()
     }
 }
@@ -109,7 +111,10 @@ impl fmt::Display for Write {
             name,
             code,
         } = self;
-        write!(formatter, "{verb} {resource}/{part} {namespace}/{name} by {user}: {code}")
+        write!(
+            formatter,
+            "{verb} {resource}/{part} {namespace}/{name} by {user}: {code}"
+        )
     }
 }
 
@@ -123,6 +128,9 @@ mod tests {
             "objectRef":{"resource":"routes","namespace":"a","name":"r","apiGroup":"routeswitch.io","subresource":"status"},
             "responseStatus":{"metadata":{},"code":200}}"#;
         let write = read(line).unwrap();
-        assert_eq!(write.to_string(), "patch routes/status a/r by system:serviceaccount:a:b: 200");
+        assert_eq!(
+            write.to_string(),
+            "patch routes/status a/r by system:serviceaccount:a:b: 200"
+        );
     }
 }

@@ -31,9 +31,13 @@ impl ControlPlane {
         let own = directory.join("admin.kubeconfig");
         // Any other cluster is somebody's.
         if std::env::var_os("KUBECONFIG").map(PathBuf::from) != Some(own) {
-            bail!("this is not inside a cluster of e2e/cluster: run this suite with e2e/test operator, or by `e2e/cluster up control` and `e2e/cluster run ...`");
+            bail!(
+                "this is not inside a cluster of e2e/cluster: run this suite with e2e/test operator, or by `e2e/cluster up control` and `e2e/cluster run ...`"
+            );
         }
-        let client = kube::Client::try_default().await.context("failed to read the kubeconfig")?;
+        let client = kube::Client::try_default()
+            .await
+            .context("failed to read the kubeconfig")?;
         let plane = Self { client, directory };
         plane.install().await?;
         Ok(plane)
@@ -44,7 +48,9 @@ impl ControlPlane {
         let objects = self.objects("default");
         for entry in fs::read_dir(repository().join("deploy/crds"))? {
             let definition: Value = serde_yaml::from_str(&fs::read_to_string(entry?.path())?)?;
-            let name = definition["metadata"]["name"].as_str().context("a definition has a name")?;
+            let name = definition["metadata"]["name"]
+                .as_str()
+                .context("a definition has a name")?;
             let kind = definition["spec"]["names"]["kind"].as_str().context("and a kind")?;
             objects.apply(&definition).await?;
             until(&format!("{name} to be served"), async || {

@@ -13,14 +13,23 @@ pub enum Verdict {
 
 /// The first rule that fits decides.
 pub fn verdict(object: &Value) -> Verdict {
-    if object["metadata"]["deletionTimestamp"].as_str().is_some_and(|time| !time.is_empty()) {
+    if object["metadata"]["deletionTimestamp"]
+        .as_str()
+        .is_some_and(|time| !time.is_empty())
+    {
         return Verdict::Terminating;
     }
-    let (generation, observed) = (&object["metadata"]["generation"], &object["status"]["observedGeneration"]);
+    let (generation, observed) = (
+        &object["metadata"]["generation"],
+        &object["status"]["observedGeneration"],
+    );
     if generation.is_i64() && observed.is_i64() && generation != observed {
         return Verdict::InProgress;
     }
-    let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     for condition in conditions.iter().filter(|condition| condition["status"] == "True") {
         match condition["type"].as_str() {
             Some("Reconciling") => return Verdict::InProgress,
@@ -42,8 +51,11 @@ mod tests {
     use super::*;
 
     fn object(observed: Option<i64>, conditions: &[(&str, &str)]) -> Value {
-        let conditions = conditions.iter().map(|(kind, status)| json!({ "type": kind, "status": status }));
-        let mut object = json!({ "metadata": { "generation": 2 }, "status": { "conditions": conditions.collect::<Vec<_>>() } });
+        let conditions = conditions
+            .iter()
+            .map(|(kind, status)| json!({ "type": kind, "status": status }));
+        let mut object =
+            json!({ "metadata": { "generation": 2 }, "status": { "conditions": conditions.collect::<Vec<_>>() } });
         if let Some(observed) = observed {
             object["status"]["observedGeneration"] = json!(observed);
         }

@@ -58,7 +58,11 @@ impl Objects {
     /// Applies many.
     pub async fn apply_all(&self, objects: &[Value]) -> anyhow::Result<()> {
         stream::iter(objects)
-            .map(|object| async move { self.apply(object).await.with_context(|| format!("applying {object:.200}")) })
+            .map(|object| async move {
+                self.apply(object)
+                    .await
+                    .with_context(|| format!("applying {object:.200}"))
+            })
             .buffer_unordered(TOGETHER)
             .try_for_each(|_| async { Ok(()) })
             .await
@@ -102,7 +106,9 @@ impl Objects {
     pub async fn delete(&self, kind: &str, name: &str) -> anyhow::Result<()> {
         let path = format!("{}?gracePeriodSeconds=0", self.path(kind, name));
         let deleted = self.ask(Method::DELETE, &path, "", String::new()).await;
-        or_none(deleted).map(drop).with_context(|| format!("deleting {kind} {name}"))
+        or_none(deleted)
+            .map(drop)
+            .with_context(|| format!("deleting {kind} {name}"))
     }
 
     /// Sends any request to the API server.
@@ -117,7 +123,11 @@ impl Objects {
         format!("{}/{name}", self.collection(kind))
     }
 
-    fn collection(&self, kind: &str) -> String {
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(super) fn collection(&self, kind: &str) -> String {
         let version = api_version(kind);
         let root = if version.contains('/') { "/apis" } else { "/api" };
         let plural = format!("{}s", kind.to_lowercase());

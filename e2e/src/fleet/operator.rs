@@ -36,7 +36,14 @@ impl Operator {
         fleet.account.write_kubeconfig(server, &fleet.namespace, &kubeconfig)?;
         let listen = probes.to_string();
         let arguments = [
-            &["--namespace", &fleet.namespace, "--pod-name", &name, "--listen", &listen][..],
+            &[
+                "--namespace",
+                &fleet.namespace,
+                "--pod-name",
+                &name,
+                "--listen",
+                &listen,
+            ][..],
             &["--simulator", fleet.simulator(), "--log-format", "json"],
         ];
         let mut operator = Self {
@@ -56,7 +63,13 @@ impl Operator {
     pub fn run(&mut self) -> anyhow::Result<()> {
         let environment: [(&str, &OsStr); 1] = [("KUBECONFIG", self.kubeconfig.as_os_str())];
         let program = program::operator()?;
-        self.program = Some(Program::run_with("operator", &program, &self.arguments, &environment, &self.log)?);
+        self.program = Some(Program::run_with(
+            "operator",
+            &program,
+            &self.arguments,
+            &environment,
+            &self.log,
+        )?);
         Ok(())
     }
 
@@ -82,9 +95,18 @@ impl Operator {
 
     /// SIGTERM, and the end.
     pub async fn stop(&mut self) -> anyhow::Result<ExitStatus> {
-        let mut program = self.program.take().context("it was ended before")?;
-        program.terminate()?;
-        program.ended().await
+        self.terminate()?;
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        self.program.as_ref().context("it was ended before")?.terminate()
+    }
+
+    /// The end after it.
+    pub async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        self.program.take().context("it was ended before")?.ended().await
     }
 
     pub async fn metrics(&self) -> anyhow::Result<String> {

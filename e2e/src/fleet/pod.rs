@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use crds::fleet::SNAPSHOT_PATH;
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::kubelet::Kubelet;
 use super::objects::Objects;
 use super::volume::Volume;
-use super::{CLIENT_KEY, Fleet, statuses, text};
+use super::{CLIENT_KEY, Fleet, signed, statuses, text};
 use crate::client::Client;
 use crate::program::{Program, route_switch};
 use crate::wait::until;
@@ -20,7 +21,7 @@ use crate::wait::until;
 /// The most pods of a fleet; each knows the addresses of all.
 const MOST: u8 = 8;
 const ADMIN_PORT: u16 = 9090;
-const TRAFFIC_PORT: u16 = 8080;
+pub(super) const TRAFFIC_PORT: u16 = 8080;
 
 /// What is special about a Pod.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +140,16 @@ impl Pod {
     pub async fn ready(&self) -> anyhow::Result<()> {
         let ready = self.says("True").await;
         ready.with_context(|| format!("its log ends with {}", self.last_words()))
+    }
+
+    /// Waits until it no longer believes who signs with these keys.
+    pub async fn refuses_the_key(&self, secret: &Value) -> anyhow::Result<()> {
+        let keys = signed::keys(secret)?;
+        until(&format!("{} to have another key", self.name), async || {
+            let (status, _) = signed::ask(&keys, ("GET", SNAPSHOT_PATH, b""), self.admin, &self.uid).await?;
+            Ok((status == 401).then_some(()))
+        })
+        .await
     }
 
     fn last_words(&self) -> String {

@@ -49,7 +49,10 @@ struct Upstream {
 impl Proxy {
     pub async fn start(plane: &ControlPlane) -> anyhow::Result<Self> {
         let authority = reqwest::Certificate::from_pem(&plane.authority()?)?;
-        let http = reqwest::Client::builder().no_proxy().http1_only().tls_certs_only([authority]);
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .http1_only()
+            .tls_certs_only([authority]);
         let faults = Arc::new(Faults::default());
         let upstream = Arc::new(Upstream {
             http: http.build()?,
@@ -142,7 +145,9 @@ fn is_write(method: &Method, path: &str) -> bool {
 }
 
 fn whole(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
 }
 
 fn refused(code: u16) -> Response<Body> {
@@ -151,7 +156,9 @@ fn refused(code: u16) -> Response<Body> {
     let kind = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     if code == 429 {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
     }
     response
 }
@@ -159,7 +166,10 @@ fn refused(code: u16) -> Response<Body> {
 /// As the API server says it.
 fn status(code: u16) -> String {
     let (reason, message) = match code {
-        409 => ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+        409 => (
+            "Conflict",
+            "the object has been modified; please apply your changes to the latest version and try again",
+        ),
         410 => ("Expired", "too old resource version"),
         429 => ("TooManyRequests", "Too many requests, please try again later."),
         _ => ("InternalError", "Internal error occurred: etcdserver: leader changed"),

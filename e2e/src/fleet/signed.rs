@@ -34,7 +34,11 @@ pub async fn snapshot(keys: &FleetKeys, admin: SocketAddr, uid: &str) -> anyhow:
     if status == 404 {
         return Ok(None);
     }
-    ensure!(status == 200, "{admin} answers {status}: {}", String::from_utf8_lossy(&body));
+    ensure!(
+        status == 200,
+        "{admin} answers {status}: {}",
+        String::from_utf8_lossy(&body)
+    );
     Ok(Some(serde_json::from_slice(&body)?))
 }
 

@@ -14,7 +14,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The condition of this type; null when there is none.
 pub fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
     let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice);
-    let found = conditions.unwrap_or_default().iter().find(|condition| condition["type"] == kind);
+    let found = conditions
+        .unwrap_or_default()
+        .iter()
+        .find(|condition| condition["type"] == kind);
     found.unwrap_or(&Value::Null)
 }
 

@@ -100,7 +100,13 @@ impl Traffic {
         };
         let doors: Vec<Arc<Door>> = gateways.iter().map(door).collect::<Result<_, _>>()?;
         let (over, faults) = (Arc::new(AtomicBool::new(false)), Arc::new(Faults::default()));
-        let task = tokio::spawn(keep_asking(doors.clone(), Arc::clone(&over), Arc::clone(&faults), per_second, seed));
+        let task = tokio::spawn(keep_asking(
+            doors.clone(),
+            Arc::clone(&over),
+            Arc::clone(&faults),
+            per_second,
+            seed,
+        ));
         Ok(Self {
             doors,
             over,
@@ -152,18 +158,30 @@ async fn one(door: Arc<Door>, route: usize, faults: Arc<Faults>) {
             faults.of_killed.fetch_add(1, Ordering::SeqCst);
             return;
         }
-        Ok(answer) => return note(&faults.failed, format!("{} {:?}: {}", answer.status, answer.broken, answer.text())),
+        Ok(answer) => {
+            return note(
+                &faults.failed,
+                format!("{} {:?}: {}", answer.status, answer.broken, answer.text()),
+            );
+        }
         Err(error) => return note(&faults.failed, format!("{error:?}")),
     };
     let target = answer.header("x-route-switch-target");
-    let named = answer.header("x-route-switch-route").rsplit('/').next().unwrap_or_default();
+    let named = answer
+        .header("x-route-switch-route")
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
     match edit_of(target, route) {
         Some(edit) if edit >= shown && named == route_name(route) => {
             door.shown[route].fetch_max(edit, Ordering::SeqCst);
         }
         _ => note(
             &faults.misrouted,
-            format!("{named} by {target} where {} was asked for, and edit {shown} shown before", route_name(route)),
+            format!(
+                "{named} by {target} where {} was asked for, and edit {shown} shown before",
+                route_name(route)
+            ),
         ),
     }
 }

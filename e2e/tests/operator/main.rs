@@ -4,7 +4,16 @@
 //! are brought up once and played on by several scenes; times are measured, so that scenes follow one another; and the last scene
 //! searches what all others have left behind. Arguments narrow it to scenes whose names hold one of them.
 
+mod broken;
+mod catalogue;
+mod chaos;
+mod kstatus;
+mod leader;
+mod outage;
+mod propagation;
 mod quiet;
+mod refusal;
+mod secrecy;
 mod thousand;
 
 use std::io::{self, Write};
@@ -33,7 +42,15 @@ type Scene = for<'a> fn(&'a mut Suite) -> LocalBoxFuture<'a, anyhow::Result<()>>
 
 /// In the order in which they are played.
 const SCENES: &[(&str, Scene)] = &[
-    ("a_quiet_minute_sees_no_write", |suite| quiet::play(suite).boxed_local()),
+    ("kstatus", |suite| kstatus::play(suite).boxed_local()),
+    ("refusal", |suite| refusal::play(suite).boxed_local()),
+    ("propagation", |suite| propagation::play(suite).boxed_local()),
+    ("broken", |suite| broken::play(suite).boxed_local()),
+    ("quiet", |suite| quiet::play(suite).boxed_local()),
+    ("leader", |suite| leader::play(suite).boxed_local()),
+    ("outage", |suite| outage::play(suite).boxed_local()),
+    ("chaos", |suite| chaos::play(suite).boxed_local()),
+    ("secrecy", |suite| secrecy::play(suite).boxed_local()),
 ];
 
 /// What the scenes share.
@@ -82,8 +99,13 @@ impl Suite {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let scenes = SCENES.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.contains(part)));
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let scenes = SCENES
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.contains(part)));
     let began = Instant::now();
     let (mut passed, mut failures) = (0, Vec::new());
     match Suite::new().await {
@@ -98,7 +120,11 @@ async fn main() -> ExitCode {
         }
     }
     summary(passed, &failures, began.elapsed());
-    if failures.is_empty() && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failures.is_empty() && passed > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 async fn play(name: &str, scene: Scene, suite: &mut Suite) -> anyhow::Result<()> {
@@ -113,7 +139,10 @@ async fn play(name: &str, scene: Scene, suite: &mut Suite) -> anyhow::Result<()>
         Ok(Ok(result)) => result,
     };
     let verdict = if result.is_ok() { "ok" } else { "FAILED" };
-    tell(&format!("test {name} ... {verdict} ({:.1} s)", began.elapsed().as_secs_f64()));
+    tell(&format!(
+        "test {name} ... {verdict} ({:.1} s)",
+        began.elapsed().as_secs_f64()
+    ));
     result.with_context(|| name.to_owned())
 }
 
@@ -126,8 +155,14 @@ fn summary(passed: usize, failures: &[(&str, anyhow::Error)], elapsed: Duration)
         }
     }
     let verdict = if failures.is_empty() { "ok" } else { "FAILED" };
-    let counts = format!("{passed} passed; {} failed; 0 ignored; 0 measured; 0 filtered out", failures.len());
-    tell(&format!("test result: {verdict}. {counts}; finished in {:.2}s", elapsed.as_secs_f64()));
+    let counts = format!(
+        "{passed} passed; {} failed; 0 ignored; 0 measured; 0 filtered out",
+        failures.len()
+    );
+    tell(&format!(
+        "test result: {verdict}. {counts}; finished in {:.2}s",
+        elapsed.as_secs_f64()
+    ));
 }
 
 /// A line on the standard output.

@@ -26,6 +26,8 @@ pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
     // Else the log would not have been read, or the operators would have been dead.
     ensure!(!leases.is_empty(), "no Lease was renewed in {time:?}");
     ensure!(others.is_empty(), "{} writes, for instance {}", others.len(), others[0]);
-    tell(&format!("for the reader: quiet: 0 writes in {time:?} over 1,200 objects"));
+    tell(&format!(
+        "for the reader: quiet: 0 writes in {time:?} over 1,200 objects"
+    ));
     Ok(())
 }

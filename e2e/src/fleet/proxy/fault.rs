@@ -162,12 +162,22 @@ mod tests {
     #[test]
     fn one_seed_gives_one_series_and_calm_gives_none() {
         let faults = Faults::default();
-        assert!(drawn(&faults).iter().all(|drawn| *drawn == (Fault::None, EventFault::None)));
+        assert!(
+            drawn(&faults)
+                .iter()
+                .all(|drawn| *drawn == (Fault::None, EventFault::None))
+        );
         faults.disturb(7);
         let first = drawn(&faults);
         faults.disturb(7);
         assert_eq!(drawn(&faults), first);
-        for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Refuse(409), Fault::Refuse(429), Fault::Refuse(500)] {
+        for fault in [
+            Fault::CutBefore,
+            Fault::CutAfter,
+            Fault::Refuse(409),
+            Fault::Refuse(429),
+            Fault::Refuse(500),
+        ] {
             assert!(first.iter().any(|(drawn, _)| *drawn == fault), "no {fault:?}");
         }
         assert!(first.iter().any(|(_, drawn)| *drawn == EventFault::Twice));
