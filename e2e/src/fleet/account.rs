@@ -26,24 +26,17 @@ pub struct Account {
 
 impl Account {
     /// Applies what `deploy/operator` holds to the namespace and gets a token for its account.
-    pub(super) async fn new(plane: &ControlPlane, objects: &Objects) -> anyhow::Result<Self> {
+    pub async fn new(plane: &ControlPlane, objects: &Objects) -> anyhow::Result<Self> {
         let namespace = objects.namespace();
         let mut applied = 0;
         for path in manifests(&repository().join("deploy/operator"))? {
             for document in documents(&path)? {
                 let kind = document["kind"].as_str().unwrap_or_default();
                 ensure!(
-                    matches!(
-                        kind,
-                        "ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding"
-                    ),
-                    "{} holds a {kind}, which this suite does not know to apply",
+                    matches!(kind, "ServiceAccount" | "Role" | "RoleBinding"),
+                    "{} holds a {kind}, which is not of one namespace",
                     path.display()
                 );
-                // For operators of all namespaces: not these.
-                if kind.starts_with("Cluster") {
-                    continue;
-                }
                 objects.apply(&moved(document, namespace)).await?;
                 applied += 1;
             }
@@ -80,20 +73,14 @@ impl Account {
     }
 }
 
-/// The YAML files of a directory and of those in it.
+/// The YAML files of a directory, which are for one namespace; those of its folders are for more.
 fn manifests(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
     let entries = fs::read_dir(directory).with_context(|| format!("there is no {}", directory.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(manifests(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
+    let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    Ok(paths)
 }
 
 fn documents(path: &Path) -> anyhow::Result<Vec<Value>> {
@@ -108,7 +95,8 @@ fn documents(path: &Path) -> anyhow::Result<Vec<Value>> {
 /// The same in another namespace.
 fn moved(mut document: Value, namespace: &str) -> Value {
     document["metadata"]["namespace"] = json!(namespace);
-    for subject in document["subjects"].as_array_mut().into_iter().flatten() {
+    let subjects = document.get_mut("subjects").and_then(Value::as_array_mut);
+    for subject in subjects.into_iter().flatten() {
         subject["namespace"] = json!(namespace);
     }
     document

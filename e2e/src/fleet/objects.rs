@@ -48,7 +48,7 @@ impl Objects {
         let path = format!("{}{part}?fieldManager={manager}&force=true", self.path(kind, name));
         // What stands in an object that was read would be claimed.
         let mut object = object.clone();
-        if let Some(metadata) = object["metadata"].as_object_mut() {
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
         }
         self.ask(Method::PATCH, &path, "application/apply-patch+yaml", object.to_string())
@@ -69,9 +69,9 @@ impl Objects {
     }
 
     /// Changes an object by a merge patch.
-    pub async fn merge(&self, kind: &str, name: &str, patch: &Value) -> kube::Result<Value> {
+    pub async fn merge(&self, kind: &str, name: &str, change: &Value) -> kube::Result<Value> {
         let path = format!("{}?fieldManager={MANAGER}", self.path(kind, name));
-        self.ask(Method::PATCH, &path, "application/merge-patch+json", patch.to_string())
+        self.ask(Method::PATCH, &path, "application/merge-patch+json", change.to_string())
             .await
     }
 
@@ -91,7 +91,11 @@ impl Objects {
     pub async fn list(&self, kind: &str) -> anyhow::Result<Vec<Value>> {
         let path = self.collection(kind);
         let mut list = self.ask(Method::GET, &path, "", String::new()).await?;
-        let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let items = list
+            .get_mut("items")
+            .and_then(Value::as_array_mut)
+            .map(std::mem::take)
+            .unwrap_or_default();
         let (api_version, kind) = (api_version(kind), kind.to_owned());
         let named = items.into_iter().map(|mut item| {
             // A list leaves them out.

@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{AsyncBufReadExt as _, StreamExt as _};
 use http::Request;
-use kube::core::WatchEvent;
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
@@ -25,13 +24,17 @@ impl Objects {
         let path = format!("{}?watch=true&timeoutSeconds=3600", self.collection(kind));
         let task = tokio::spawn(async move {
             let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
-            let mut events = client.request_events::<Value>(request).await?.into_stream().boxed();
-            while let Some(event) = events.next().await {
-                if let Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) = event {
-                    kept.lock().expect("no holder of the lock panics").push(object);
+            let mut lines = client.request_stream(request).await?.lines();
+            while let Some(line) = lines.next().await {
+                let event = line.ok().and_then(|line| serde_json::from_str::<Value>(&line).ok());
+                let Some(mut event) = event else { continue };
+                if event["type"] == "ADDED" || event["type"] == "MODIFIED" {
+                    kept.lock()
+                        .expect("no holder of the lock panics")
+                        .push(event["object"].take());
                 }
             }
-            kube::Result::Ok(())
+            Ok::<(), kube::Error>(())
         });
         Record {
             seen,

@@ -66,7 +66,7 @@ async fn sequence(fleet: &mut Fleet, proxy: &Proxy, seed: u64, kills: &mut u32) 
         .then(|| proxy.after_writes(random.random_range(1..=MOST_WRITES)));
     disturbed(fleet, &mut random, kill, kills).await?;
     proxy.calm();
-    keep_running(fleet).await?;
+    keep_running(fleet)?;
     fleet.quiet(QUIET).await?;
     let before = State::of(fleet).await?;
     before.agrees_with_the_compiler().context("after quiet")?;
@@ -102,13 +102,13 @@ async fn disturbed(
             fleet.objects.merge("Lease", LEASE, &nobody).await?;
             fleet.operators[DISTURBED].run()?;
         }
-        keep_running(fleet).await?;
+        keep_running(fleet)?;
     }
     Ok(())
 }
 
 /// As kubelet does: an operator that could not renew its Lease has ended.
-async fn keep_running(fleet: &mut Fleet) -> anyhow::Result<()> {
+fn keep_running(fleet: &mut Fleet) -> anyhow::Result<()> {
     let operator = &mut fleet.operators[DISTURBED];
     if operator.program.as_mut().context("it runs")?.exited()?.is_some() {
         operator.run()?;

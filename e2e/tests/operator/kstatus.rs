@@ -89,7 +89,8 @@ pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
 
 async fn says(fleet: &Fleet, (kind, name): (&str, &str), expected: Verdict) -> anyhow::Result<Value> {
     let mut last = Value::Null;
-    let waited = until(&format!("{kind} {name} to be {expected:?}"), async || {
+    let awaited = format!("{kind} {name} to be {expected:?}");
+    let waited = until(&awaited, async || {
         last = fleet.objects.existing(kind, name).await?;
         Ok((verdict(&last) == expected).then(|| last.clone()))
     });

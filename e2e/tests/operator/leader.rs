@@ -115,7 +115,7 @@ async fn taken_over(fleet: &Fleet, from: usize, limit: Duration, began: Instant)
 /// What the old leader may still send is refused.
 async fn fenced(fleet: &Fleet, keys: &FleetKeys, mut stale: Push) -> anyhow::Result<()> {
     stale.order.sequence += 1_000_000;
-    stale.snapshot.revision = "0123456789abcdef".to_owned();
+    "0123456789abcdef".clone_into(&mut stale.snapshot.revision);
     let body = serde_json::to_vec(&stale)?;
     let pod = &fleet.pods[0];
     let (status, answer) = signed::ask(keys, ("PUT", SNAPSHOT_PATH, &body), pod.admin, &pod.uid).await?;

@@ -11,6 +11,7 @@ mod kstatus;
 mod leader;
 mod outage;
 mod propagation;
+mod proxied;
 mod quiet;
 mod refusal;
 mod secrecy;
@@ -42,6 +43,7 @@ type Scene = for<'a> fn(&'a mut Suite) -> LocalBoxFuture<'a, anyhow::Result<()>>
 
 /// In the order in which they are played.
 const SCENES: &[(&str, Scene)] = &[
+    ("proxied", |suite| proxied::play(suite).boxed_local()),
     ("kstatus", |suite| kstatus::play(suite).boxed_local()),
     ("refusal", |suite| refusal::play(suite).boxed_local()),
     ("propagation", |suite| propagation::play(suite).boxed_local()),
@@ -151,7 +153,7 @@ fn summary(passed: usize, failures: &[(&str, anyhow::Error)], elapsed: Duration)
     if !failures.is_empty() {
         tell("\nfailures:\n");
         for (name, error) in failures {
-            tell(&format!("---- {name}\n{error:?}\n"));
+            tell(&format!("---- {name}\n{error:#}\n"));
         }
     }
     let verdict = if failures.is_empty() { "ok" } else { "FAILED" };

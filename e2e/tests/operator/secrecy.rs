@@ -173,7 +173,10 @@ async fn everything(suite: &Suite, fleet: &Fleet) -> anyhow::Result<BTreeMap<Str
     for file in files {
         places.insert(file.display().to_string(), fs::read(&file)?);
     }
-    let logs = places.keys().filter(|place| place.ends_with(".log")).count();
+    let logs = places
+        .keys()
+        .filter(|place| Path::new(place).extension().is_some_and(|extension| extension == "log"))
+        .count();
     ensure!(
         logs >= 4,
         "the logs are not where they are looked for: {:?}",

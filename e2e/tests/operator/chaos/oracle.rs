@@ -1,7 +1,6 @@
 //! What the objects, their statuses and the pods are at one moment, and whether it all agrees.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use crds::compiler::{Condition, Diagnostic, Resources, Settings, Submitted, compile};
@@ -162,8 +161,8 @@ impl State {
 
 fn read<K: DeserializeOwned>(objects: &[Value]) -> anyhow::Result<BTreeMap<ObjectName, Submitted<K>>> {
     let read = objects.iter().map(|object| {
-        let typed = serde_json::from_value(object.clone())?;
-        anyhow::Ok((name_of(object)?, Submitted::WellFormed(Arc::new(typed))))
+        let typed: K = serde_json::from_value(object.clone())?;
+        anyhow::Ok((name_of(object)?, Submitted::WellFormed(typed.into())))
     });
     read.collect()
 }
