@@ -30,7 +30,7 @@ impl Urgency {
     pub(super) fn patience(self) -> Duration {
         match self {
             Self::Now => Duration::ZERO,
-            Self::Wave => Duration::from_secs(1),
+            Self::Wave => Duration::from_millis(1_500),
             Self::Restart => Duration::from_secs(10),
             Self::Quiet => Duration::from_mins(5),
         }

@@ -170,9 +170,13 @@ impl Scene {
 
     pub(super) fn plan(&mut self) -> Vec<Arc<Write>> {
         let (resources, unreadable) = self.read();
+        self.plan_of(&resources, &unreadable)
+    }
+
+    fn plan_of(&mut self, resources: &Resources, unreadable: &BTreeMap<ObjectId, Unreadable>) -> Vec<Arc<Write>> {
         self.planner.plan(&View {
-            resources: &resources,
-            unreadable: &unreadable,
+            resources,
+            unreadable,
             compiled: &self.compiled,
             digests: &self.digests,
             fleet: &self.fleet,

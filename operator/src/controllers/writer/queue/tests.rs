@@ -66,7 +66,7 @@ fn an_object_has_one_status_a_second_the_newest() {
 }
 
 #[test]
-fn what_waits_for_pods_is_written_when_they_answer_or_after_a_second() {
+fn what_waits_for_pods_is_written_when_they_answer_or_after_a_while() {
     let (at, mut queue) = (clock(), Queue::default());
     queue.take(
         &[status("one", 1, Urgency::Wave), status("two", 1, Urgency::Wave)],
@@ -78,8 +78,8 @@ fn what_waits_for_pods_is_written_when_they_answer_or_after_a_second() {
         at(80),
     );
     assert_eq!(generation(queue.start(at(80))), Some(2));
-    assert_eq!(queue.start(at(999)), None);
-    assert_eq!(generation(queue.start(at(1_000))), Some(1));
+    assert_eq!(queue.start(at(1_499)), None);
+    assert_eq!(generation(queue.start(at(1_500))), Some(1));
 }
 
 #[test]
