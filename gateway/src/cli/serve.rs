@@ -204,6 +204,7 @@ pub(super) async fn serve(
     let settings = Settings {
         simulator_url: simulator,
         ambient_credentials: ambient_credentials(),
+        secret_namespaces: None,
     };
     let admin_listener = listen_first(admin, "--admin")?;
     let first = listen_first(listen, "--listen")?;
