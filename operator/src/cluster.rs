@@ -108,20 +108,20 @@ impl Cluster {
         for label in [CREDENTIAL_LABEL, API_KEY_LABEL] {
             let config = watcher::Config::default().labels(&format!("{label}=true"));
             let of = |scope: &Option<String>| {
-                watches.core::<Secret, _>(&format!("Secrets labelled {label}"), scope, &config)
+                watches.core::<Secret, _>(&format!("Secrets labelled {label}"), scope.as_deref(), &config)
             };
             secrets.extend(secret_scopes.iter().map(of));
         }
         let config = watcher::Config::default();
         let config_maps = scopes
             .iter()
-            .map(|scope| watches.core::<ConfigMap, _>("ConfigMaps", scope, &config));
+            .map(|scope| watches.core::<ConfigMap, _>("ConfigMaps", scope.as_deref(), &config));
         let config_maps = config_maps.collect();
         let mut cluster = Self {
-            providers: scopes.iter().map(|scope| watches.custom(scope)).collect(),
-            routes: scopes.iter().map(|scope| watches.custom(scope)).collect(),
-            prompt_templates: scopes.iter().map(|scope| watches.custom(scope)).collect(),
-            prompt_revisions: scopes.iter().map(|scope| watches.custom(scope)).collect(),
+            providers: scopes.iter().map(|scope| watches.custom(scope.as_deref())).collect(),
+            routes: scopes.iter().map(|scope| watches.custom(scope.as_deref())).collect(),
+            prompt_templates: scopes.iter().map(|scope| watches.custom(scope.as_deref())).collect(),
+            prompt_revisions: scopes.iter().map(|scope| watches.custom(scope.as_deref())).collect(),
             secrets,
             config_maps,
             references: References::new(client.clone(), settings.secrets.clone()),
@@ -182,7 +182,7 @@ impl Cluster {
 }
 
 impl Watches {
-    fn custom<K: Custom>(&mut self, scope: &Option<String>) -> Arc<Store<Found<K>>> {
+    fn custom<K: Custom>(&mut self, scope: Option<&str>) -> Arc<Store<Found<K>>> {
         let resource = ApiResource::erase::<K>(&());
         let api = match scope {
             Some(namespace) => Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource),
@@ -191,7 +191,7 @@ impl Watches {
         self.follow(&format!("{}s", K::KIND), scope, api, &watcher::Config::default())
     }
 
-    fn core<K, S>(&mut self, subject: &str, scope: &Option<String>, config: &watcher::Config) -> Arc<Store<S>>
+    fn core<K, S>(&mut self, subject: &str, scope: Option<&str>, config: &watcher::Config) -> Arc<Store<S>>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
         S: store::Kept<Wire = K>,
@@ -207,14 +207,14 @@ impl Watches {
     fn follow<S>(
         &mut self,
         subject: &str,
-        scope: &Option<String>,
+        scope: Option<&str>,
         api: Api<S::Wire>,
         config: &watcher::Config,
     ) -> Arc<Store<S>>
     where
         S: store::Kept,
     {
-        let place = scope.as_ref().map(|namespace| format!(" in {namespace}"));
+        let place = scope.map(|namespace| format!(" in {namespace}"));
         let subject = format!("{subject}{}", place.unwrap_or_default());
         self.readiness.waits(&*subject, "not listed yet");
         let store = Arc::new(Store::default());

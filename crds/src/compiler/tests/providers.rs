@@ -335,7 +335,10 @@ fn a_withdrawn_key_is_not_kept_beside_an_unusable_one() {
 fn a_rotated_key_makes_another_revision() {
     let with = |second: &str| {
         let data = json!({"main": SECRET, "second": second});
-        compiled(&[two_keys(), credential("keys", data)]).snapshot.revision.clone()
+        compiled(&[two_keys(), credential("keys", data)])
+            .snapshot
+            .revision
+            .clone()
     };
     assert_ne!(with("sk-one"), with("sk-two"));
 }
