@@ -60,7 +60,12 @@ impl Server {
 impl State {
     fn answer(&mut self, method: &Method, body: &[u8]) -> (StatusCode, Value) {
         let failed = |code: StatusCode| {
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code.as_u16()});
+            let reason = match code {
+                StatusCode::NOT_FOUND => "NotFound",
+                StatusCode::CONFLICT => "Conflict",
+                _ => "InternalError",
+            };
+            let status = json!({"kind": "Status", "status": "Failure", "reason": reason, "code": code.as_u16()});
             (code, status)
         };
         if self.is_down {
@@ -91,10 +96,6 @@ struct Replica {
 }
 
 fn start(server: &Server, seed: u64) -> Replica {
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(std::io::stderr)
-        .try_init();
     let (elector, leader) = stand(server.client(), "llm", "operator", "pod", seed);
     let stop = CancellationToken::new();
     let running = tokio::spawn(elector.run(stop.clone(), work().1));
