@@ -16,6 +16,7 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use crate::{
     capture::Queue,
     config::resolved::Config,
+    fleet_reads::FleetReads,
     telemetry::{logs::LostLines, metrics::Metrics, traces::SpanCounts},
 };
 
@@ -24,6 +25,8 @@ pub struct App {
     /// What new requests run on.
     pub config: ArcSwap<Config>,
     pub queue: Arc<Queue>,
+    /// Answers for all gateways of the fleet; none where there is no fleet.
+    pub fleet_reads: Option<Arc<FleetReads>>,
     pub metrics: Arc<Metrics>,
     /// What became of spans; none if requests have none.
     pub spans: Option<Arc<SpanCounts>>,

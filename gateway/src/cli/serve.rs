@@ -275,6 +275,7 @@ fn build(
     Ok(App {
         config: ArcSwap::new(reload.config()),
         queue: Arc::new(queue),
+        fleet_reads: None,
         metrics: Arc::new(Metrics::new()?),
         spans,
         lost_lines,
