@@ -16,6 +16,7 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use crate::{
     capture::Queue,
     config::resolved::Config,
+    fleet::Fleet,
     fleet_reads::FleetReads,
     telemetry::{logs::LostLines, metrics::Metrics, traces::SpanCounts},
 };
@@ -35,6 +36,8 @@ pub struct App {
     pub ids: GenerationIds,
     /// What is wrong with the manifests, for `/status`.
     pub faults: ArcSwap<Vec<ConfigFault>>,
+    /// Its place in a fleet; none under `--manifests`.
+    pub fleet: Option<Arc<Fleet>>,
     /// It takes requests; false while it starts and while it drains.
     pub ready: AtomicBool,
     pub started: Timestamp,
