@@ -1,6 +1,9 @@
 //! The pure compiler: all resources in, one Snapshot and a list of what is wrong with each object out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
@@ -69,12 +72,14 @@ pub struct Settings {
     pub simulator_url: Option<String>,
     /// Credentials of vendors from the environment, for Providers without `auth`. Empty in a cluster.
     pub ambient_credentials: BTreeMap<Vendor, Credential>,
+    /// The only namespaces whose Secrets are known; none = all are.
+    pub secret_namespaces: Option<BTreeSet<String>>,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
-    pub snapshot: Snapshot,
+    pub snapshot: Arc<Snapshot>,
     /// By object; an object without an entry is good.
     pub diagnostics: BTreeMap<ObjectId, Vec<Diagnostic>>,
     /// Revisions in the Snapshot that no `PromptRevision` holds: whoever compiles keeps them, and gives them back the next time.
@@ -208,7 +213,7 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
             .filter(|name| !is_kept(name))
             .cloned()
             .collect(),
-        snapshot,
+        snapshot: Arc::new(snapshot),
         diagnostics: report.into_diagnostics(),
     }
 }

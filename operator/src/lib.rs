@@ -12,6 +12,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod cluster;
 pub mod leader;
 pub mod logs;
 pub mod metrics;

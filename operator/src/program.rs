@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Readiness},
+    cluster::Cluster,
     leader,
     metrics::Metrics,
     settings::Settings,
@@ -39,6 +40,14 @@ pub async fn run(client: Client, settings: Settings) -> Result<(), Error> {
         rand::random(),
     );
     drop(work);
+    let (cluster, watching) = Cluster::watch(&client, &settings, &readiness, &metrics);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(watching);
+    tasks.spawn(async move {
+        cluster.synced().await;
+        let routes = cluster.holdings().await.resources.routes.len();
+        tracing::info!(routes, "listed");
+    });
     let admin = admin::serve(settings.listen, readiness.clone(), metrics.clone(), stop.clone());
     let ended = tokio::select! {
         ended = elector.run(stop.clone(), working) => ended.map_err(Error::from),

@@ -57,7 +57,7 @@ pub(super) fn put(resources: &mut Resources, document: &Value) {
 pub(super) fn settings() -> Settings {
     Settings {
         simulator_url: Some("http://127.0.0.1:9999/".to_owned()),
-        ambient_credentials: BTreeMap::new(),
+        ..Settings::default()
     }
 }
 

@@ -65,7 +65,7 @@ impl Revisions {
     /// Keeps the revisions that are new.
     pub fn keep(&mut self, compiled: &mut Compiled) {
         for name in &compiled.unkept {
-            let Some(entry) = compiled.snapshot.revisions.get_mut(name) else {
+            let Some(entry) = Arc::make_mut(&mut compiled.snapshot).revisions.get_mut(name) else {
                 continue;
             };
             let now = (self.now)();

@@ -60,7 +60,12 @@ impl Server {
 impl State {
     fn answer(&mut self, method: &Method, body: &[u8]) -> (StatusCode, Value) {
         let failed = |code: StatusCode| {
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code.as_u16()});
+            let reason = match code {
+                StatusCode::NOT_FOUND => "NotFound",
+                StatusCode::CONFLICT => "Conflict",
+                _ => "InternalError",
+            };
+            let status = json!({"kind": "Status", "status": "Failure", "reason": reason, "code": code.as_u16()});
             (code, status)
         };
         if self.is_down {

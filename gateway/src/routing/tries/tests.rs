@@ -96,7 +96,7 @@ fn config(providers: &[(&str, Value)], route: &Value, before: Option<&Config>) -
     };
     let compiled = compile(&resources, &Settings::default(), None);
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    Config::resolve(compiled.snapshot, before)
+    Config::resolve(Arc::unwrap_or_clone(compiled.snapshot), before)
 }
 
 fn route(config: &Config) -> &Route {
