@@ -17,4 +17,5 @@ pub mod leader;
 pub mod logs;
 pub mod metrics;
 pub mod program;
+pub mod publish;
 pub mod settings;

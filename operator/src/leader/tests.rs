@@ -96,6 +96,10 @@ struct Replica {
 }
 
 fn start(server: &Server, seed: u64) -> Replica {
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(std::io::stderr)
+        .try_init();
     let (elector, leader) = stand(server.client(), "llm", "operator", "pod", seed);
     let stop = CancellationToken::new();
     let running = tokio::spawn(elector.run(stop.clone(), work().1));
