@@ -13,6 +13,7 @@
 pub mod admin;
 pub mod cli;
 pub mod cluster;
+pub mod controllers;
 pub mod leader;
 pub mod logs;
 pub mod metrics;
