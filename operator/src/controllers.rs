@@ -24,7 +24,7 @@ use crds::{
     object::ObjectId,
 };
 use jiff::Timestamp;
-use kube::{Client, core::ObjectMeta};
+use kube::Client;
 use tokio::sync::watch;
 
 use crate::publish::Fleet;
@@ -32,6 +32,7 @@ use ledger::Ledger;
 use plan::Planner;
 use write::Write;
 
+pub use crate::cluster::Unreadable;
 pub use writer::Identity;
 
 mod difference;
@@ -72,13 +73,6 @@ pub struct View<'a> {
     pub at: Instant,
     /// The same moment for people.
     pub now: Timestamp,
-}
-
-/// An object that could not be read, as far as it could.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Unreadable {
-    pub metadata: ObjectMeta,
-    pub status: Option<serde_json::Value>,
 }
 
 /// What a leader says of the objects.
