@@ -19,4 +19,5 @@ pub mod logs;
 pub mod metrics;
 pub mod program;
 pub mod publish;
+pub mod reconcile;
 pub mod settings;
