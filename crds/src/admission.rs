@@ -225,7 +225,9 @@ fn custom<K: DeserializeOwned>(kind: Kind, document: &Value) -> Result<K, Vec<Fa
     let mut faults = metadata::check(&mut object);
     // Metadata has no schema of its own in a definition.
     let metadata = object.as_object_mut().and_then(|fields| fields.remove("metadata"));
-    faults.extend(schema::of(kind).check(&object));
+    let schema = schema::of(kind);
+    faults.extend(schema.take_status(&mut object));
+    faults.extend(schema.check(&object));
     if let (Some(fields), Some(metadata)) = (object.as_object_mut(), metadata) {
         fields.insert("metadata".to_owned(), metadata);
     }

@@ -2,14 +2,16 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{prompt_revision::PromptRevision, prompt_template::PromptTemplate, provider::Provider, route::Route};
+use crate::{
+    prompt_revision::PromptRevision, prompt_template::PromptTemplate, provider::Provider, route::Route, status,
+};
 
 /// The definitions of all our kinds.
 ///
 /// Unlike what the derive gives, no field is nullable: the API server then drops a null as if the field were not there, and so
-/// does [`crate::admission`], instead of keeping it where `has()` finds it.
+/// does [`crate::admission`], instead of keeping it where `has()` finds it. The one default is that of `status`.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     [
         Provider::crd(),
@@ -38,7 +40,28 @@ pub fn manifest(definition: &CustomResourceDefinition) -> String {
 fn polish(definition: CustomResourceDefinition) -> CustomResourceDefinition {
     let mut value = serde_json::to_value(definition).expect("a definition serializes to JSON");
     remove_null(&mut value);
+    default_status(&mut value);
     serde_json::from_value(value).expect("a definition without nullable is a definition")
+}
+
+/// A fresh object is not ready, and says so before the operator has seen it: whoever waits for an object takes one without conditions for
+/// one that has nothing to wait for.
+fn default_status(definition: &mut Value) {
+    let pending = |condition: &str| {
+        json!({
+            "type": condition,
+            "status": "Unknown",
+            "reason": "Pending",
+            "message": "waiting for the operator",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        })
+    };
+    let versions = definition["spec"]["versions"].as_array_mut();
+    for version in versions.into_iter().flatten() {
+        if let Some(status) = version.pointer_mut("/schema/openAPIV3Schema/properties/status") {
+            status["default"] = json!({ "conditions": [pending(status::ACCEPTED), pending(status::READY)] });
+        }
+    }
 }
 
 /// Neither nullable, nor null among the values of an optional enum.

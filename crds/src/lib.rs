@@ -29,6 +29,7 @@ pub mod provider;
 pub mod reference;
 pub mod route;
 pub mod snapshot;
+pub mod status;
 pub mod template;
 pub mod variable;
 pub mod vendor;

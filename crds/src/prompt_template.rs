@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{pattern, reference::ConfigMapKeyRef};
+use crate::{pattern, reference::ConfigMapKeyRef, status::PromptTemplateStatus};
 
 /// Messages with variables, owned by people or Git.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,7 @@ use crate::{pattern, reference::ConfigMapKeyRef};
     version = "v1alpha1",
     kind = "PromptTemplate",
     namespaced,
+    status = "PromptTemplateStatus",
     plural = "prompttemplates",
     singular = "prompttemplate",
     shortname = "pt",
@@ -29,6 +30,18 @@ use crate::{pattern, reference::ConfigMapKeyRef};
         json_path = ".spec.messagesFrom.configMapKeyRef.name",
         priority = 1
     ),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].status"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        priority = 1
+    ),
+    printcolumn(name = "Active", type_ = "string", json_path = ".status.activeRevision"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq",
     cel

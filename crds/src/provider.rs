@@ -11,7 +11,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{pattern, reference::SecretKeyRef};
+use crate::{pattern, reference::SecretKeyRef, status::ProviderStatus};
 
 /// An LLM vendor account or endpoint, with its credentials, models and prices.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,7 @@ use crate::{pattern, reference::SecretKeyRef};
     version = "v1alpha1",
     kind = "Provider",
     namespaced,
+    status = "ProviderStatus",
     plural = "providers",
     singular = "provider",
     shortname = "prov",
@@ -28,6 +29,17 @@ use crate::{pattern, reference::SecretKeyRef};
     selectable = ".spec.vendor",
     printcolumn(name = "Vendor", type_ = "string", json_path = ".spec.vendor"),
     printcolumn(name = "URL", type_ = "string", json_path = ".spec.baseUrl", priority = 1),
+    printcolumn(name = "Models", type_ = "integer", json_path = ".status.models"),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].status"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq",
     cel

@@ -14,6 +14,7 @@ use crate::{
     pattern,
     prompt_template::Parameters,
     reference::{ObjectRef, PromptRef},
+    status::RouteStatus,
 };
 
 /// A client-facing model name and the targets behind it.
@@ -23,6 +24,7 @@ use crate::{
     version = "v1alpha1",
     kind = "Route",
     namespaced,
+    status = "RouteStatus",
     plural = "routes",
     singular = "route",
     shortname = "rt",
@@ -31,6 +33,22 @@ use crate::{
     selectable = ".spec.model",
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.model"),
     printcolumn(name = "Strategy", type_ = "string", json_path = ".spec.strategy"),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].status"
+    ),
+    printcolumn(
+        name = "Programmed",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Programmed')].status"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(name = "Acked", type_ = "string", json_path = ".status.propagation.summary"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq",
     cel

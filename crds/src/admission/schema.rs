@@ -62,10 +62,22 @@ impl Schema {
         }
     }
 
+    /// Takes the status out of an object of a kind that has one: it is the operator's to write. The API server drops it too, once it has
+    /// refused fields that it does not know.
+    pub(super) fn take_status(&self, object: &mut Value) -> Vec<Fault> {
+        let Some(declared) = self.source["properties"].get("status") else {
+            return Vec::new();
+        };
+        let status = object.as_object_mut().and_then(|fields| fields.remove("status"));
+        status.map_or_else(Vec::new, |status| {
+            structure::unknown_fields("status", &status, declared)
+        })
+    }
+
     /// All that is wrong with `value`, which has no nulls but in lists. Rules are asked only of what has the right structure: on
     /// anything else they would fail for that reason alone.
     pub(super) fn check(&self, value: &Value) -> Vec<Fault> {
-        let mut faults = structure::unknown_fields(value, &self.source);
+        let mut faults = structure::unknown_fields("", value, &self.source);
         faults.extend(self.structural.iter_errors(value).map(|error| words::fault(&error)));
         faults.extend(structure::duplicates(value, &self.source));
         if faults.is_empty() {
@@ -106,7 +118,11 @@ mod tests {
     #[test]
     fn everything_in_the_schemas_is_bounded_documented_and_has_words() {
         for kind in ["Provider", "Route", "PromptTemplate", "PromptRevision"] {
-            walk(&source(kind), &mut |schema| {
+            let mut source = source(kind);
+            let status = source["properties"].get_mut("status").and_then(Value::as_object_mut);
+            let default = status.and_then(|status| status.remove("default"));
+            assert_eq!(default.is_some(), kind != "PromptRevision");
+            walk(&source, &mut |schema| {
                 let has = |name: &str| schema.get(name).is_some();
                 match schema.get("type").and_then(Value::as_str) {
                     Some("string") => assert!(has("maxLength") || has("enum"), "{kind} {schema}"),

@@ -15,10 +15,10 @@ fn children<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
-/// Fields that the schema does not have; `kubectl apply` refuses them.
-pub(super) fn unknown_fields(value: &Value, schema: &Value) -> Vec<Fault> {
+/// Fields of the value at `path` that the schema does not have; `kubectl apply` refuses them.
+pub(super) fn unknown_fields(path: &str, value: &Value, schema: &Value) -> Vec<Fault> {
     let mut faults = Vec::new();
-    find_unknown("", value, schema, &mut faults);
+    find_unknown(path, value, schema, &mut faults);
     faults
 }
 

@@ -29,6 +29,21 @@ fn an_admitted_object_is_typed_and_has_a_namespace() {
 }
 
 #[test]
+fn a_status_is_not_taken_from_a_manifest() {
+    let mut document = provider(json!({"vendor": "Simulated"}));
+    document["status"] = json!({"observedGeneration": "soon", "models": 3});
+    let Ok(Admitted::Provider(object)) = admit(&document) else {
+        panic!("{document}")
+    };
+    assert_eq!(object.status, None);
+    document["status"]["phase"] = json!("Running");
+    assert_eq!(
+        faults(&document),
+        ["status.phase: unknown field; there are conditions, models, observedGeneration, propagation"]
+    );
+}
+
+#[test]
 fn all_faults_are_told_at_once_by_field() {
     let spec = json!({
         "vendor": "Nobody", "baseUrl": "ftp://x.example.com", "colour": 1,

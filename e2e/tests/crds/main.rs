@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, bail, ensure};
 use e2e::stage::Stage;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What the API server says beside our own words, where the two differ: the second line of a manifest.
 const EXPECT_API: &str = "# expect-api: ";
@@ -232,9 +232,21 @@ fn people_find_their_way_with_kubectl() -> anyhow::Result<()> {
         "e2e/tests/crds/sample.yaml",
     ])?)?;
     for (name, columns) in [
-        ("prov", &["NAME", "VENDOR", "AGE"][..]),
-        ("rt", &["NAME", "MODEL", "STRATEGY", "AGE"][..]),
-        ("pt", &["NAME", "AGE"][..]),
+        ("prov", &["NAME", "VENDOR", "MODELS", "ACCEPTED", "READY", "AGE"][..]),
+        (
+            "rt",
+            &[
+                "NAME",
+                "MODEL",
+                "STRATEGY",
+                "ACCEPTED",
+                "PROGRAMMED",
+                "READY",
+                "ACKED",
+                "AGE",
+            ][..],
+        ),
+        ("pt", &["NAME", "ACCEPTED", "ACTIVE", "AGE"][..]),
     ] {
         let table = told(kubectl(&["get", name])?)?;
         let head: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
@@ -263,6 +275,27 @@ fn people_find_their_way_with_kubectl() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whoever waits for an object takes one without conditions for one that has nothing to wait for.
+#[test]
+fn a_fresh_object_is_not_ready_before_the_operator_has_seen_it() -> anyhow::Result<()> {
+    for (name, kind, object) in [
+        ("70-provider-status.yaml", "provider", "status-as-it-was-read"),
+        ("71-route-status-default.yaml", "route", "status-default"),
+    ] {
+        let object = stored(name, kind, object)?;
+        ensure!(object["status"]["observedGeneration"].is_null(), "{object}");
+        let conditions = object["status"]["conditions"].as_array().context("no conditions")?;
+        let told = conditions
+            .iter()
+            .map(|condition| json!([condition["type"], condition["status"], condition["reason"]]));
+        ensure!(
+            told.collect::<Value>() == json!([["Accepted", "Unknown", "Pending"], ["Ready", "Unknown", "Pending"]]),
+            "{object}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn every_field_is_explained() -> anyhow::Result<()> {
     for kind in ["provider", "route", "prompttemplate", "promptrevision"] {
@@ -276,6 +309,7 @@ fn every_field_is_explained() -> anyhow::Result<()> {
         let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let mut bare = Vec::new();
         find_bare(&schema["properties"]["spec"], "spec", &mut bare);
+        find_bare(&schema["properties"]["status"], "status", &mut bare);
         ensure!(bare.is_empty(), "{kind}: no description of {bare:?}");
     }
     for (path, words) in [
