@@ -6,8 +6,8 @@
 //! POST /fleet/heartbeat  Heartbeat     -> PodReport      operator to pod, every 5 s
 //! ```
 //!
-//! On the admin port of a pod. Each request is signed ([`signature`]); a pod answers 401 to what it cannot verify, 409 to what is not above
-//! what it has, 422 to a Snapshot that it refuses whole, each with a [`Refusal`].
+//! On the admin port of a pod. Each request is signed ([`signature`]), and each answer but a 401. A pod answers 401 to what it cannot
+//! verify, 409 to what is not above what it has, 422 to a Snapshot that it refuses whole, each with a [`Refusal`].
 
 use std::collections::BTreeMap;
 

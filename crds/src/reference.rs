@@ -78,3 +78,34 @@ impl ObjectRef {
 pub fn is_allowed(owner: &str, allowed: &[String], namespace: &str) -> bool {
     owner == namespace || allowed.iter().any(|entry| entry == "*" || entry == namespace)
 }
+
+/// The namespaces that both lists allow; `*` is all.
+pub fn both_allow(before: &[String], now: &[String]) -> Vec<String> {
+    let all = |list: &[String]| list.iter().any(|entry| entry == "*");
+    match (all(before), all(now)) {
+        (_, true) => before.to_vec(),
+        (true, false) => now.to_vec(),
+        (false, false) => before.iter().filter(|&entry| now.contains(entry)).cloned().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_both_lists_allow_stays_allowed() {
+        let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for (before, now, both) in [
+            ("a b", "b c", "b"),
+            ("a b", "", ""),
+            ("*", "a", "a"),
+            ("a", "*", "a"),
+            ("*", "*", "*"),
+            ("", "a", ""),
+            ("* a", "b", "b"),
+        ] {
+            assert_eq!(both_allow(&list(before), &list(now)), list(both), "{before} and {now}");
+        }
+    }
+}

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod client;
 pub mod control;
+pub mod fleet;
 pub mod load;
 pub mod machine;
 pub mod manifest;

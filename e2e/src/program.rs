@@ -30,8 +30,18 @@ pub struct Program {
     log: PathBuf,
 }
 
-/// The program `route-switch`: of the folder that the environment names, else of the one that this test was built into.
+/// The program `route-switch`.
 pub fn route_switch() -> anyhow::Result<PathBuf> {
+    ours("route-switch")
+}
+
+/// The program `route-switch-operator`.
+pub fn operator() -> anyhow::Result<PathBuf> {
+    ours("route-switch-operator")
+}
+
+/// A program of the folder that the environment names, else of the one that this test was built into.
+fn ours(name: &str) -> anyhow::Result<PathBuf> {
     let folder = match std::env::var_os(PROGRAMS) {
         Some(folder) => PathBuf::from(folder),
         None => std::env::current_exe()?
@@ -40,7 +50,7 @@ pub fn route_switch() -> anyhow::Result<PathBuf> {
             .context("a test lies in target/*/deps")?
             .into(),
     };
-    let program = folder.join("route-switch");
+    let program = folder.join(name);
     if !program.is_file() {
         bail!(
             "there is no {}; build it (deploy/build) or set {PROGRAMS} to its folder",
@@ -70,6 +80,17 @@ impl Program {
         arguments: &[S],
         log: &Path,
     ) -> anyhow::Result<Self> {
+        Self::run_with(name, program, arguments, &[], log)
+    }
+
+    /// Starts any program, with these variables in its environment.
+    pub fn run_with<S: AsRef<OsStr>>(
+        name: &'static str,
+        program: &Path,
+        arguments: &[S],
+        environment: &[(&str, &OsStr)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(program);
         command
@@ -80,6 +101,7 @@ impl Program {
         for ambient in AMBIENT {
             command.env_remove(ambient);
         }
+        command.envs(environment.iter().copied());
         let child = command
             .spawn()
             .with_context(|| format!("failed to start {}", program.display()))?;
@@ -130,6 +152,11 @@ impl Program {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// How it ended, if it did.
+    pub fn exited(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// The process id.

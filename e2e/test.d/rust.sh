@@ -64,14 +64,25 @@ crds_rust_obstacle() {
   fi
 }
 
-# In a cluster of its own, beside whatever else is up.
-crds_rust() {
+# A test in a cluster of its own, beside whatever else is up.
+in_cluster() { # name of the test
   # Before the namespace is entered: from there, no way leads to the crates.
-  cargo test "${cargo_flags[@]}" --test crds --no-run
+  cargo test "${cargo_flags[@]}" --test "$1" --no-run
   CLUSTER_DIR=$(mktemp -d)
   export CLUSTER_DIR CLUSTER_NETNS=rs-test-$$
   trap 'e2e/cluster down' EXIT
   e2e/cluster up control
   ROUTE_SWITCH_CLUSTER=$CLUSTER_DIR e2e/cluster run \
-    cargo test --offline "${cargo_flags[@]}" --no-fail-fast --test crds
+    cargo test --offline "${cargo_flags[@]}" --no-fail-fast --test "$1"
+}
+
+crds_rust() { in_cluster crds; }
+
+operator_rust_obstacle() { crds_rust_obstacle; }
+operator_rust() { in_cluster operator; }
+
+operator_long_obstacle() { crds_rust_obstacle; }
+operator_long() {
+  export ROUTE_SWITCH_LONG=yes
+  in_cluster operator
 }

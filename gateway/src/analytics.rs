@@ -13,6 +13,7 @@ mod measures;
 mod names;
 pub mod prompts;
 mod retention;
+pub mod share;
 pub mod sql;
 pub mod system;
 mod tables;
@@ -23,8 +24,10 @@ use crate::capture::SharedLimits;
 pub(crate) use database::Database;
 pub use database::Error as OpenError;
 use generation::Generation;
-use prompts::PromptStats;
-use system::{Query, SystemAnalytics};
+use generations::Listing;
+use prompts::PromptShare;
+use share::Share;
+use system::{Pods, Query, Scope, SystemAnalytics};
 
 /// Answers questions about stored requests.
 #[derive(Clone)]
@@ -42,6 +45,8 @@ pub enum Error {
         "the answer would have more than {limit} rows: group by less, or take a shorter time or a coarser granularity"
     )]
     TooManyRows { limit: usize },
+    #[error("failed to write what was found as JSON")]
+    Write(#[from] serde_json::Error),
     #[error("another query runs; there is one at a time")]
     Occupied,
     /// The query asks for something that is not allowed, or cannot be understood; says what.
@@ -78,9 +83,9 @@ impl Analytics {
         self.database.read(|connection| generation::find(connection, id))
     }
 
-    /// A page of requests, the newest first.
-    pub fn generations(&self, query: &generations::Query) -> Result<generations::Page, Error> {
-        self.database.read(|connection| generations::page(connection, query))
+    /// Requests for a page, the newest first.
+    pub fn generations(&self, query: &generations::Query) -> Result<Listing, Error> {
+        self.database.read(|connection| generations::list(connection, query))
     }
 
     /// Runs a query of an administrator, in `namespace` if it is confined to one.
@@ -88,14 +93,18 @@ impl Analytics {
         sql::run(&self.database, text, namespace)
     }
 
-    /// Figures of the prompt `namespace/name`, whose active revision this is.
-    pub fn prompt(&self, prompt: &str, revision: &str) -> Result<PromptStats, Error> {
-        self.database
-            .read(|connection| prompts::stats(connection, prompt, revision))
+    /// What is known of a prompt.
+    pub fn prompt(&self, asked: &prompts::Asked) -> Result<PromptShare, Error> {
+        self.database.read(|connection| prompts::share(connection, asked))
     }
 
-    /// Sums over requests, in all and by group.
+    /// Sums over requests, by group.
+    pub fn share(&self, query: &Query) -> Result<Share, Error> {
+        self.database.read(|connection| system::share(connection, query))
+    }
+
+    /// Sums over requests, in all and by group, as the one gateway of its machine tells them.
     pub fn system(&self, query: &Query) -> Result<SystemAnalytics, Error> {
-        self.database.read(|connection| system::answer(connection, query))
+        Ok(self.share(query)?.answer(query, Scope::Pod, Pods::only(0)))
     }
 }

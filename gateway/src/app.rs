@@ -16,6 +16,8 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use crate::{
     capture::Queue,
     config::resolved::Config,
+    fleet::Fleet,
+    fleet_reads::FleetReads,
     telemetry::{logs::LostLines, metrics::Metrics, traces::SpanCounts},
 };
 
@@ -24,6 +26,8 @@ pub struct App {
     /// What new requests run on.
     pub config: ArcSwap<Config>,
     pub queue: Arc<Queue>,
+    /// Answers for all gateways of the fleet; none where there is no fleet.
+    pub fleet_reads: Option<Arc<FleetReads>>,
     pub metrics: Arc<Metrics>,
     /// What became of spans; none if requests have none.
     pub spans: Option<Arc<SpanCounts>>,
@@ -32,6 +36,8 @@ pub struct App {
     pub ids: GenerationIds,
     /// What is wrong with the manifests, for `/status`.
     pub faults: ArcSwap<Vec<ConfigFault>>,
+    /// Its place in a fleet; none under `--manifests`.
+    pub fleet: Option<Arc<Fleet>>,
     /// It takes requests; false while it starts and while it drains.
     pub ready: AtomicBool,
     pub started: Timestamp,

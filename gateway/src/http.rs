@@ -8,6 +8,7 @@ pub mod chat;
 mod chat_stream;
 mod count_tokens;
 pub mod error;
+mod fleet;
 pub mod generation;
 pub mod generations;
 pub mod health;

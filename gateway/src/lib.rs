@@ -18,6 +18,8 @@ pub mod app;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod fleet;
+pub mod fleet_reads;
 pub mod http;
 pub mod prompts;
 pub mod providers;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Diagnostic, Submitted, diagnostic::Report};
 use crate::{
     object::{Kind, ObjectName},
+    reference,
     snapshot::{PromptEntry, ProviderEntry, RevisionEntry, RouteEntry},
 };
 
@@ -43,7 +44,7 @@ pub(super) trait LastGood: Clone {
         let mut entry = self.clone();
         entry.mark_stale();
         if let (Some(before), Some(now)) = (entry.allowed_namespaces(), allowed) {
-            *before = intersection(before, now);
+            *before = reference::both_allow(before, now);
         }
         entry
     }
@@ -89,16 +90,6 @@ impl LastGood for RevisionEntry {
     }
 }
 
-/// The namespaces that both lists allow; `*` is all.
-fn intersection(before: &[String], now: &[String]) -> Vec<String> {
-    let all = |list: &[String]| list.iter().any(|entry| entry == "*");
-    match (all(before), all(now)) {
-        (_, true) => before.to_vec(),
-        (true, false) => now.to_vec(),
-        (false, false) => before.iter().filter(|&entry| now.contains(entry)).cloned().collect(),
-    }
-}
-
 /// The entry of each object: fresh where `accept` takes it, else the last good one.
 pub(super) fn entries<K, E: LastGood>(
     kind: Kind,
@@ -140,29 +131,4 @@ pub(super) fn entries<K, E: LastGood>(
         }
     }
     entries
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_both_lists_allow_stays_allowed() {
-        let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        for (before, now, both) in [
-            ("a b", "b c", "b"),
-            ("a b", "", ""),
-            ("*", "a", "a"),
-            ("a", "*", "a"),
-            ("*", "*", "*"),
-            ("", "a", ""),
-            ("* a", "b", "b"),
-        ] {
-            assert_eq!(
-                intersection(&list(before), &list(now)),
-                list(both),
-                "{before} and {now}"
-            );
-        }
-    }
 }

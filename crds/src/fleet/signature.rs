@@ -2,6 +2,9 @@
 //!
 //! `route-switch-signature: v1 KEY-ID UNIX-MILLIS NONCE MAC`, the last two in hexadecimal. The nonce tells two requests of one
 //! millisecond apart, and a receiver remembers what it took within [`WINDOW`], so that nothing is accepted twice.
+//!
+//! A pod signs its answers as well, each for the request that it answers ([`answer`]): nobody who has got the address of a pod can
+//! make another one start from a Snapshot of his own.
 
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
@@ -61,6 +64,22 @@ pub fn sign(keys: &FleetKeys, key: &KeyId, request: Request<'_>, now_unix_millis
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+/// What is signed of an answer, in the same header: its status in the place of the method, and whom it is for is whoever made the
+/// request that was signed with `asked`. It is checked by a [`Verifier`] of its own.
+pub fn answer<'a>(status: &'a str, path: &'a str, body: &'a [u8], asked: &'a str) -> Request<'a> {
+    Request {
+        method: status,
+        path,
+        body,
+        receiver: asked,
+    }
+}
+
+/// The key that a signature says it was made with. An answer is signed with the key of its request, which both sides hold.
+pub fn key_of(signature: &str) -> Option<KeyId> {
+    signature.strip_prefix("v1 ")?.split(' ').next().map(KeyId::from)
 }
 
 /// Checks signatures, and remembers those it took.

@@ -137,6 +137,33 @@ fn a_signature_is_taken_once_by_its_receiver_and_within_its_time() {
 }
 
 #[test]
+fn an_answer_is_believed_for_its_own_request_only() {
+    let keys = keys(1, Some(2));
+    let request = Request {
+        method: "GET",
+        path: SNAPSHOT_PATH,
+        body: b"",
+        receiver: "uid-1",
+    };
+    let older = keys.previous.as_ref().unwrap().id();
+    let asked = sign(&keys, older, request, 1_000_000, 7);
+    assert_eq!(signature::key_of(&asked).as_ref(), Some(older));
+    let given = signature::answer("200", SNAPSHOT_PATH, b"{}", &asked);
+    let header = sign(&keys, older, given, 1_000_001, 8);
+    let verify = |request| Verifier::default().verify(&keys, Some(&header), request, 1_000_002);
+    assert_eq!(verify(given), Ok(()));
+    let other = sign(&keys, older, request, 1_000_000, 9);
+    for forged in [
+        signature::answer("404", SNAPSHOT_PATH, b"{}", &asked),
+        signature::answer("200", SNAPSHOT_PATH, b"[]", &asked),
+        signature::answer("200", SNAPSHOT_PATH, b"{}", &other),
+        request,
+    ] {
+        assert_eq!(verify(forged), Err(SignatureError::Wrong));
+    }
+}
+
+#[test]
 fn a_fleet_key_has_32_bytes_and_its_id_does_not_depend_on_its_place() {
     assert_eq!(
         FleetKey::new(&[0; 31]).unwrap_err().to_string(),

@@ -19,7 +19,12 @@ pub struct Simulator {
 
 impl Simulator {
     pub(super) async fn start(arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
-        let all = [&["simulate", "--listen", "127.0.0.1:0", "--seed", "9"], arguments].concat();
+        Self::at("127.0.0.1:0", arguments, log).await
+    }
+
+    /// Starts a simulator that listens there.
+    pub async fn at(listen: &str, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let all = [&["simulate", "--listen", listen, "--seed", "9"], arguments].concat();
         let mut program = Program::start("simulator", &all, log)?;
         let address = program
             .says("an address", 0, |output| {

@@ -1,8 +1,8 @@
 //! `GET /generation`: what is known of one request, in `OpenRouter`'s shape with our own additions at its end.
 
 use duckdb::{Connection, OptionalExt, Row, params};
-use serde::Serialize;
 use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::database::timestamp;
@@ -16,6 +16,17 @@ const ATTEMPTS: &str = "SELECT * FROM all_attempt_rows WHERE created = ? AND req
 
 /// How far the time in an id may be from the time of its request. Bounds what a search reads.
 const CLOCK_SLACK_MICROS: i64 = 3_600_000_000;
+
+/// Which requests somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    All,
+    /// Those to Routes of this namespace, and those of its keys.
+    Namespace(Box<str>),
+    /// Those of this key (`namespace/name`).
+    Key(Box<str>),
+}
 
 /// One request. What is not known, or does not apply, is null.
 #[derive(Clone, Debug, Serialize)]
@@ -165,6 +176,27 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Generatio
     Ok(Some(generation))
 }
 
+impl Sight {
+    pub fn shows(&self, generation: &Generation) -> bool {
+        let inside = |namespace: &str, name: &Option<String>| {
+            name.as_ref()
+                .and_then(|name| name.strip_prefix(namespace))
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        match self {
+            Self::All => true,
+            Self::Namespace(own) => inside(own, &generation.route) || inside(own, &generation.key),
+            Self::Key(own) => generation.key.as_deref() == Some(own),
+        }
+    }
+}
+
+/// The ordinal in `gen-<ordinal>-<ulid>`: that of the pod that has the request. None when this is no such id.
+pub fn ordinal(id: &str) -> Option<u32> {
+    made_unix_micros(id)?;
+    id.strip_prefix("gen-")?.split_once('-')?.0.parse().ok()
+}
+
 /// The time in `gen-<ordinal>-<ulid>`, in microseconds since 1970; none when this is no such id.
 fn made_unix_micros(id: &str) -> Option<i64> {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -293,7 +325,7 @@ fn millis(row: &Row, column: &str) -> duckdb::Result<Option<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::made_unix_micros;
+    use super::{made_unix_micros, ordinal};
 
     #[test]
     fn an_id_tells_its_time_and_what_is_no_id_tells_none() {
@@ -314,6 +346,8 @@ mod tests {
         ] {
             assert_eq!(made_unix_micros(id), None, "{id}");
         }
+        assert_eq!(ordinal("gen-12-01aryz6s41tsv4rrffq69g5fav"), Some(12));
+        assert_eq!(ordinal("gen-12-"), None);
         assert_eq!(made_unix_micros("gen-0-81ARYZ6S41TSV4RRFFQ69G5FAV"), None);
         assert_eq!(made_unix_micros("gen-0-01ARYZ6S41TSV4RRFFQ69G5FAU"), None);
     }

@@ -1,21 +1,25 @@
 //! `GET /generations`: requests one by one, the newest first, page by page. A page is continued behind the last request of the
-//! one before, so that what comes meanwhile shifts nothing.
+//! one before, so that what comes meanwhile shifts nothing. That request is told by its time and id, which stand in one order
+//! for all pods, so that each pod can continue what another began.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::str::FromStr;
 
 use duckdb::types::Value;
 use duckdb::{Connection, ToSql};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Error;
 use super::database::timestamp;
 use super::generation::{Attempt, Generation};
 use super::names::Book;
-use super::system::one_of;
+use super::share::Part;
+use super::system::{Pods, Scope, one_of};
 
 /// What is asked. What is none does not matter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Query {
     /// First microsecond since 1970 that counts.
     pub since_unix_micros: i64,
@@ -33,7 +37,8 @@ pub struct Query {
 }
 
 /// What a request can be found by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Field {
     Route,
     Prompt,
@@ -44,7 +49,7 @@ pub enum Field {
 }
 
 /// The last request of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     created_unix_micros: i64,
     id: Box<str>,
@@ -52,9 +57,31 @@ pub struct Cursor {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Page {
-    pub data: Vec<Generation>,
+    /// The requests, as `GET /generation` tells them.
+    pub data: Vec<Box<RawValue>>,
     /// Gives the next page; none on the last one.
     pub next_cursor: Option<String>,
+    /// None where there is no fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Pods>,
+}
+
+/// The newest requests of a store that are to be on a page, as many as fit.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Listing {
+    limit: usize,
+    rows: Vec<Listed>,
+    /// There are others that do not fit.
+    has_more: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Listed {
+    created_unix_micros: i64,
+    id: String,
+    generation: Box<RawValue>,
 }
 
 impl Field {
@@ -144,12 +171,37 @@ impl Condition {
     }
 }
 
-pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Error> {
+impl Listing {
+    /// The page, if these are all requests that there are.
+    pub fn page(self) -> Page {
+        let last = self.rows.last().filter(|_| self.has_more);
+        Page {
+            next_cursor: last.map(|last| format!("{}_{}", last.created_unix_micros, last.id)),
+            data: self.rows.into_iter().map(|listed| listed.generation).collect(),
+            scope: None,
+            pods: None,
+        }
+    }
+}
+
+impl Part for Listing {
+    fn add(&mut self, other: Self) -> Result<(), Error> {
+        self.rows.extend(other.rows);
+        let place = |listed: &Listed| (listed.created_unix_micros, listed.id.clone());
+        self.rows.sort_by_cached_key(|listed| Reverse(place(listed)));
+        self.rows.dedup_by(|one, other| one.id == other.id);
+        self.has_more |= other.has_more || self.rows.len() > self.limit;
+        self.rows.truncate(self.limit);
+        Ok(())
+    }
+}
+
+pub(super) fn list(connection: &Connection, query: &Query) -> Result<Listing, Error> {
     let book = Book::read(connection)?;
     let Condition { sql, parameters } = Condition::of(query, &book);
     let sql = format!(
         "SELECT *, epoch_us(created) AS created_unix_micros FROM request_rows WHERE {sql} ORDER BY created DESC, id DESC LIMIT {}",
-        query.limit + 1
+        query.limit.saturating_add(1)
     );
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map(as_parameters(&parameters).as_slice(), |row| {
@@ -158,14 +210,18 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Error
     let mut found: Vec<(i64, Generation)> = rows.collect::<duckdb::Result<_>>()?;
     let has_more = found.len() > query.limit;
     found.truncate(query.limit);
-    let next_cursor = found
-        .last()
-        .filter(|_| has_more)
-        .map(|(created, last)| format!("{created}_{}", last.id));
     add_attempts(connection, &book, &mut found)?;
-    Ok(Page {
-        data: found.into_iter().map(|(_, generation)| generation).collect(),
-        next_cursor,
+    let listed = |(created_unix_micros, generation): (i64, Generation)| {
+        Ok(Listed {
+            created_unix_micros,
+            generation: to_raw_value(&generation)?,
+            id: generation.id,
+        })
+    };
+    Ok(Listing {
+        limit: query.limit,
+        rows: found.into_iter().map(listed).collect::<serde_json::Result<_>>()?,
+        has_more,
     })
 }
 

@@ -10,14 +10,15 @@ use super::Error;
 use super::database::timestamp;
 use super::measures::{Histogram, Sums, selected, selected_of_hours};
 use super::names::Book;
+use super::share::Group;
 use super::system::{Dimension, MAX_ROWS, Query, only};
 
-/// What the requests of a group have in common.
+/// What the requests of a group have in common, in this store's numbers.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Group {
-    /// Numbers of names.
-    pub keys: Vec<(Dimension, Option<i32>)>,
-    pub bucket_unix_micros: Option<i64>,
+struct Numbers {
+    /// Of names, in the order of the dimensions.
+    keys: Vec<Option<i32>>,
+    bucket_unix_micros: Option<i64>,
 }
 
 /// The parts that the statements of one question share.
@@ -29,17 +30,11 @@ struct Question<'a> {
 }
 
 /// An hour belongs wholly to the time in which it begins: what was in it is not known more closely.
-pub(super) fn read(connection: &Connection, book: &Book, query: &Query) -> Result<HashMap<Group, Sums>, Error> {
-    let mut dimensions: Vec<Dimension> = Vec::new();
-    for &dimension in &query.group_by {
-        if !dimensions.contains(&dimension) {
-            dimensions.push(dimension);
-        }
-    }
+pub(super) fn read(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<(Group, Sums)>, Error> {
     let question = Question {
         connection,
         query,
-        dimensions,
+        dimensions: query.dimensions(),
         only: only(book, query),
     };
     let mut groups = HashMap::new();
@@ -54,7 +49,15 @@ pub(super) fn read(connection: &Connection, book: &Book, query: &Query) -> Resul
     if groups.len() > MAX_ROWS {
         return Err(Error::TooManyRows { limit: MAX_ROWS });
     }
-    Ok(groups)
+    let named = |(numbers, sums): (Numbers, Sums)| {
+        let keys = numbers.keys.into_iter().map(|id| book.name(id).into());
+        let group = Group {
+            bucket_unix_micros: numbers.bucket_unix_micros,
+            keys: keys.collect(),
+        };
+        (group, sums)
+    };
+    Ok(groups.into_iter().map(named).collect())
 }
 
 impl Question<'_> {
@@ -83,7 +86,7 @@ impl Question<'_> {
         table: &str,
         time: &str,
         selected: &str,
-        mut take: impl FnMut(Group, &Row, usize) -> duckdb::Result<()>,
+        mut take: impl FnMut(Numbers, &Row, usize) -> duckdb::Result<()>,
     ) -> Result<(), Error> {
         let only = &self.only;
         let places: Vec<String> = (1..=self.dimensions.len() + 1).map(|place| place.to_string()).collect();
@@ -101,37 +104,32 @@ impl Question<'_> {
             if count > MAX_ROWS {
                 return Err(Error::TooManyRows { limit: MAX_ROWS });
             }
-            take(self.group(row)?, row, self.dimensions.len() + 1)?;
+            take(self.numbers(row)?, row, self.dimensions.len() + 1)?;
         }
         Ok(())
     }
 
-    fn group(&self, row: &Row) -> duckdb::Result<Group> {
-        let key = |(column, &dimension): (usize, &Dimension)| Ok((dimension, row.get(column)?));
-        Ok(Group {
-            keys: self
-                .dimensions
-                .iter()
-                .enumerate()
-                .map(key)
-                .collect::<duckdb::Result<_>>()?,
+    fn numbers(&self, row: &Row) -> duckdb::Result<Numbers> {
+        let keys = (0..self.dimensions.len()).map(|column| row.get(column));
+        Ok(Numbers {
+            keys: keys.collect::<duckdb::Result<_>>()?,
             bucket_unix_micros: row.get(self.dimensions.len())?,
         })
     }
 
-    fn add_hours(&self, book: &Book, groups: &mut HashMap<Group, Sums>) -> Result<(), Error> {
+    fn add_hours(&self, book: &Book, groups: &mut HashMap<Numbers, Sums>) -> Result<(), Error> {
         self.ask("hourly_rows", "hour", &selected_of_hours(book), |group, row, first| {
             let sums = Sums::read_hours(row, first)?;
             match groups.entry(group) {
-                Entry::Occupied(mut known) => known.get_mut().add(sums),
+                Entry::Occupied(mut known) => known.get_mut().add(&sums),
                 Entry::Vacant(place) => {
                     place.insert(sums);
                 }
             }
             Ok(())
         })?;
-        self.add_steps("latency_steps", |sums, steps| sums.latencies.add(steps), groups)?;
-        self.add_steps("first_token_steps", |sums, steps| sums.first_tokens.add(steps), groups)
+        self.add_steps("latency_steps", |sums, steps| sums.latencies.add(&steps), groups)?;
+        self.add_steps("first_token_steps", |sums, steps| sums.first_tokens.add(&steps), groups)
     }
 
     /// Adds up the histograms of the hours, step by step.
@@ -139,7 +137,7 @@ impl Question<'_> {
         &self,
         column: &str,
         add: impl Fn(&mut Sums, Histogram),
-        groups: &mut HashMap<Group, Sums>,
+        groups: &mut HashMap<Numbers, Sums>,
     ) -> Result<(), Error> {
         let keys: String = self
             .dimensions
@@ -157,7 +155,7 @@ impl Question<'_> {
         let mut statement = self.connection.prepare(&sql)?;
         let mut found = statement.query(self.times())?;
         while let Some(row) = found.next()? {
-            if let Some(sums) = groups.get_mut(&self.group(row)?) {
+            if let Some(sums) = groups.get_mut(&self.numbers(row)?) {
                 add(sums, Histogram::from(row.get::<_, Value>(self.dimensions.len() + 1)?));
             }
         }

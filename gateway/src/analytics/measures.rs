@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use duckdb::Row as SqlRow;
 use duckdb::types::Value;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::names::Book;
 use crate::capture::record::Outcome;
 
 /// A step of the scale of percentiles is a factor of e^(1/100): they are at most half a percent off, and one group's take as
-/// little room as another's, however many requests it has. Groups can later be added up across pods.
+/// little room as another's, however many requests it has. Groups are added up across hours and pods.
 const STEPS_PER_E: f64 = 100.0;
 
 /// SQL of what is summed over each group of requests. Read by `Sums::read`, in this order.
@@ -60,7 +60,7 @@ fn counted_outcomes(book: &Book) -> [i32; 3] {
 }
 
 /// What figures are made of. Sums of two groups can be added up.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sums {
     requests: i128,
     success: i128,
@@ -128,7 +128,7 @@ impl Sums {
         })
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.success += other.success;
         self.client_error += other.client_error;
@@ -138,17 +138,20 @@ impl Sums {
         self.completion_tokens += other.completion_tokens;
         self.cost_pico_usd += other.cost_pico_usd;
         self.priced += other.priced;
-        self.latencies.add(other.latencies);
-        self.first_tokens.add(other.first_tokens);
+        self.latencies.add(&other.latencies);
+        self.first_tokens.add(&other.first_tokens);
     }
 }
 
-impl From<Sums> for Measures {
-    fn from(sums: Sums) -> Self {
+impl From<&Sums> for Measures {
+    fn from(sums: &Sums) -> Self {
         let count = |sum: i128| u64::try_from(sum).unwrap_or(u64::MAX);
         let (requests, success_count) = (count(sums.requests), count(sums.success));
         let (client_error_count, cancelled_count) = (count(sums.client_error), count(sums.cancelled));
-        let error_count = requests - success_count - client_error_count - cancelled_count;
+        let counted = success_count
+            .saturating_add(client_error_count)
+            .saturating_add(cancelled_count);
+        let error_count = requests.saturating_sub(counted);
         let priced = count(sums.priced);
         Self {
             requests,
@@ -156,7 +159,7 @@ impl From<Sums> for Measures {
             client_error_count,
             cancelled_count,
             error_count,
-            success_rate: ratio(sums.success, success_count + error_count),
+            success_rate: ratio(sums.success, success_count.saturating_add(error_count)),
             avg_latency_ms: ratio(sums.latency_micros, requests).map(|micros| micros / 1e3),
             p50_latency_ms: sums.latencies.percentile_ms(50),
             p95_latency_ms: sums.latencies.percentile_ms(95),
@@ -165,13 +168,13 @@ impl From<Sums> for Measures {
             completion_tokens: sums.completion_tokens.unsigned_abs(),
             cost_micro_usd: micro_usd(sums.cost_pico_usd),
             avg_cost: ratio(sums.cost_pico_usd, priced).map(|pico_usd| pico_usd / 1e12),
-            unpriced_count: requests - priced,
+            unpriced_count: requests.saturating_sub(priced),
         }
     }
 }
 
 /// Requests by step of the logarithmic scale.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Histogram(BTreeMap<i32, u64>);
 
 impl From<Value> for Histogram {
@@ -188,19 +191,20 @@ impl From<Value> for Histogram {
 }
 
 impl Histogram {
-    pub(super) fn add(&mut self, other: Self) {
-        for (step, count) in other.0 {
-            *self.0.entry(step).or_default() += count;
+    pub(super) fn add(&mut self, other: &Self) {
+        for (&step, count) in &other.0 {
+            let sum = self.0.entry(step).or_default();
+            *sum = sum.saturating_add(*count);
         }
     }
 
     /// The middle of the step that holds the value of nearest rank.
     fn percentile_ms(&self, percent: u64) -> Option<f64> {
-        let all: u64 = self.0.values().sum();
-        let rank = (all * percent).div_ceil(100);
+        let all: u128 = self.0.values().copied().map(u128::from).sum();
+        let rank = (all * u128::from(percent)).div_ceil(100);
         let mut below = 0;
         let (step, _) = self.0.iter().find(|(_, count)| {
-            below += **count;
+            below += u128::from(**count);
             below >= rank
         })?;
         let micros = ((f64::from(*step) + 0.5) / STEPS_PER_E).exp();

@@ -1,6 +1,7 @@
 //! `GET /system/analytics`: sums over requests, in all and by group. The SQL is put together from the enums below and from
 //! numbers of names; no text of a caller is ever part of it.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use duckdb::Connection;
@@ -13,12 +14,13 @@ use super::database::timestamp;
 use super::groups;
 use super::measures::Measures;
 use super::names::Book;
+use super::share::Share;
 
 /// Rows in one answer.
 pub const MAX_ROWS: usize = 10_000;
 
 /// What is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Query {
     /// First microsecond since 1970 that counts.
     pub since_unix_micros: i64,
@@ -83,15 +85,26 @@ pub struct SystemAnalytics {
     pub avg_cost: Option<f64>,
     pub since: String,
     pub until: String,
-    pub scope: &'static str,
+    pub scope: Scope,
     pub pods: Pods,
     pub rows: Vec<Row>,
 }
 
+/// Whose requests an answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Those of the gateway that was asked.
+    Pod,
+    /// Those of all gateways.
+    Fleet,
+}
+
 /// Who answered, by ordinal.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pods {
     pub answered: Vec<String>,
+    /// Those that are known of and did not answer: their requests are not in the figures.
     pub missing: Vec<String>,
 }
 
@@ -103,6 +116,29 @@ pub struct Row {
     /// Where the row's time begins, in microseconds since 1970; none without a granularity.
     pub bucket_unix_micros: Option<i64>,
     pub measures: Measures,
+}
+
+impl Query {
+    /// Each once.
+    pub(super) fn dimensions(&self) -> Vec<Dimension> {
+        let mut dimensions: Vec<Dimension> = Vec::new();
+        for &dimension in &self.group_by {
+            if !dimensions.contains(&dimension) {
+                dimensions.push(dimension);
+            }
+        }
+        dimensions
+    }
+}
+
+impl Pods {
+    /// Of an answer that is one pod's.
+    pub fn only(ordinal: u32) -> Self {
+        Self {
+            answered: vec![ordinal.to_string()],
+            missing: Vec::new(),
+        }
+    }
 }
 
 impl Dimension {
@@ -199,59 +235,11 @@ impl Serialize for Keys<'_> {
     }
 }
 
-pub(super) fn answer(connection: &Connection, query: &Query) -> Result<SystemAnalytics, Error> {
+/// What this store knows of it.
+pub(super) fn share(connection: &Connection, query: &Query) -> Result<Share, Error> {
     let book = Book::read(connection)?;
-    let undivided = Query {
-        group_by: Vec::new(),
-        granularity: Granularity::None,
-        ..query.clone()
-    };
-    let all = rows(connection, &book, &undivided)?;
-    let all = all.first().map(|row| &row.measures);
-    Ok(SystemAnalytics {
-        total_prompts: prompts(connection, &only(&book, query), query)?,
-        total_requests: all.map_or(0, |all| all.requests),
-        success_rate: all.and_then(|all| all.success_rate),
-        avg_latency_ms: all.and_then(|all| all.avg_latency_ms),
-        avg_cost: all.and_then(|all| all.avg_cost),
-        since: rfc3339(query.since_unix_micros),
-        until: rfc3339(query.until_unix_micros),
-        scope: "pod",
-        pods: Pods {
-            answered: vec!["0".to_owned()],
-            missing: Vec::new(),
-        },
-        rows: rows(connection, &book, query)?,
-    })
-}
-
-/// In the order of time, then of the keys, with null last.
-fn rows(connection: &Connection, book: &Book, query: &Query) -> Result<Vec<Row>, Error> {
-    let groups = groups::read(connection, book, query)?;
-    let mut rows: Vec<Row> = groups
-        .into_iter()
-        .map(|(group, sums)| Row {
-            keys: group
-                .keys
-                .into_iter()
-                .map(|(dimension, id)| (dimension, book.name(id)))
-                .collect(),
-            bucket_unix_micros: group.bucket_unix_micros,
-            measures: sums.into(),
-        })
-        .collect();
-    rows.sort_by(|left, right| {
-        let order = |row: &Row| {
-            row.keys
-                .iter()
-                .map(|(_, key)| (key.is_none(), key.clone()))
-                .collect::<Vec<_>>()
-        };
-        left.bucket_unix_micros
-            .cmp(&right.bucket_unix_micros)
-            .then_with(|| order(left).cmp(&order(right)))
-    });
-    Ok(rows)
+    let prompts = prompts(connection, &book, query)?;
+    Ok(Share::new(prompts, groups::read(connection, &book, query)?))
 }
 
 /// SQL that leaves only what the query is about, to follow a condition.
@@ -278,15 +266,20 @@ pub(super) fn only(book: &Book, query: &Query) -> String {
     only
 }
 
-/// How many prompts there were.
-fn prompts(connection: &Connection, only: &str, query: &Query) -> Result<u64, Error> {
+/// The prompts there were.
+fn prompts(connection: &Connection, book: &Book, query: &Query) -> Result<BTreeSet<String>, Error> {
+    let only = only(book, query);
     let sql = format!(
-        "SELECT count(DISTINCT prompt_name) FROM (
+        "SELECT DISTINCT prompt_name FROM (
             SELECT prompt_name FROM request_rows WHERE created >= ? AND created < ?{only}
-            UNION ALL SELECT prompt_name FROM hourly_rows WHERE hour >= ? AND hour < ?{only})"
+            UNION ALL SELECT prompt_name FROM hourly_rows WHERE hour >= ? AND hour < ?{only})
+         WHERE prompt_name IS NOT NULL"
     );
     let (since, until) = (timestamp(query.since_unix_micros), timestamp(query.until_unix_micros));
-    Ok(connection.query_row(&sql, [&since, &until, &since, &until], |row| row.get(0))?)
+    let mut statement = connection.prepare(&sql)?;
+    let ids = statement.query_map([&since, &until, &since, &until], |row| row.get(0))?;
+    let ids: Vec<Option<i32>> = ids.collect::<duckdb::Result<_>>()?;
+    Ok(ids.into_iter().filter_map(|id| book.name(id)).collect())
 }
 
 pub(super) fn one_of(column: &str, ids: &[i32]) -> String {

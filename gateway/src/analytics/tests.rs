@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tempfile::tempdir;
 
 mod ledger;
+mod shares;
 mod tables;
 
 use super::generation::Generation;

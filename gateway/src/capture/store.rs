@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::batch::Entry;
 use super::policy::LimitsByRoute;
@@ -28,7 +28,7 @@ pub(crate) struct Size {
 }
 
 /// Whose requests are deleted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forget {
     /// `user`, as the client sent it.
     pub user: Box<str>,

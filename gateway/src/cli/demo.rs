@@ -9,7 +9,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::{client::Client, screen::Screen, tour::Tour};
-use super::serve::{self, Addresses, Gateway, loopback};
+use super::serve::{self, Addresses, Gateway, Source, loopback};
 use crate::{
     config::manifests::{self, Loader},
     http::server,
@@ -161,7 +161,6 @@ impl Running {
             admin: admin.unwrap_or_else(|| free(ADMIN)),
             data: place.data.clone(),
             data_max_bytes: None,
-            simulator: Some(format!("http://{}", simulator.address)),
             threads: None,
             grace: GRACE,
             spans: None,
@@ -174,7 +173,11 @@ impl Running {
             // Nobody listens any more only when the demo has ended already.
             let _ = ready.send(addresses);
         };
-        let gateway = tokio::spawn(serve::serve(plan, loader, tell, async move {
+        let source = Source::Manifests {
+            loader,
+            simulator: Some(format!("http://{}", simulator.address)),
+        };
+        let gateway = tokio::spawn(serve::serve(plan, source, tell, async move {
             stopped.await;
             Ok(())
         }));

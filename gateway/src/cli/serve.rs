@@ -2,31 +2,27 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use clap::Args;
-use crds::{compiler::Settings, duration, snapshot::Credential, vendor};
-use jiff::Timestamp;
+use crds::duration;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::source::Source;
+use self::source::Started;
 use crate::{
-    app::{App, GenerationIds},
-    capture::{self, Queue},
+    app::App,
+    capture,
     config::{
         manifests::{self, Loader},
-        reload::{self, Reload},
-        revisions::Revisions,
         watch as watching,
     },
     http::{
@@ -34,47 +30,53 @@ use crate::{
         router::{Worker, router},
         server,
     },
-    providers::client::{self, Clients},
+    providers::client::{self, Clients, Reach},
     routing::exchange::Ledger,
     telemetry::{
         logs::{self, LostLines},
-        metrics::Metrics,
         traces::{self, SpanCounts, Traces},
     },
 };
 
+mod fleet;
 mod otlp;
+mod source;
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+/// The operator and siblings come from other machines.
+const DEFAULT_POD_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9090);
 
 /// Serves the Routes of the manifests in a directory: the same YAML that `kubectl apply` takes (Provider, Route,
 /// `PromptTemplate`, `PromptRevision`, Secret, `ConfigMap`). Edits are live a tenth of a second after the last one; a bad file is reported, and what it held
-/// before keeps serving.
+/// before keeps serving. Or, with --fleet, serves what the operator of a cluster pushes to it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   route-switch serve --manifests ./manifests
   OPENAI_API_KEY=sk-... route-switch serve --manifests ./manifests --listen 0.0.0.0:8080 --data /var/lib/route-switch
+  route-switch serve --fleet --fleet-key /etc/route-switch/fleet-key --siblings gateway-peers:9090 --listen 0.0.0.0:8080
 
-Callers on this machine need no key. All others need one: a Secret with the label routeswitch.io/api-key: \"true\".")]
+Callers on this machine need no key, except with --fleet. All others need one: a Secret with the label routeswitch.io/api-key: \"true\".")]
 pub struct Arguments {
     /// Directory of the manifests (*.yaml, *.yml, *.json)
-    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    manifests: PathBuf,
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, required_unless_present = "fleet")]
+    manifests: Option<PathBuf>,
     /// Where applications connect
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     listen: SocketAddr,
-    /// Where metrics, probes and the configuration are served; on this machine only
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", value_parser = loopback)]
-    admin: SocketAddr,
+    /// Where metrics, probes and the configuration are served; on this machine only, except with --fleet [default:
+    /// 127.0.0.1:9090; with --fleet 0.0.0.0:9090]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
     /// Directory of the stores: examples (SQLite), analytics (DuckDB), revisions of prompts (JSON)
     #[arg(long, value_name = "DIR", default_value = "route-switch-data", value_hint = clap::ValueHint::DirPath)]
     data: PathBuf,
     /// What the files of both stores may take together, for instance 10GB; the oldest goes first [default: all there is]
     #[arg(long, value_name = "BYTES", value_parser = data_bytes)]
     data_max_bytes: Option<u64>,
-    /// Root URL of the simulator that Providers of vendor Simulated use
-    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
+    /// Root URL of the simulator that Providers of vendor Simulated use; in a fleet the operator has it
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url, conflicts_with = "fleet")]
     simulator: Option<String>,
     /// Traffic threads [default: one a core]
     #[arg(long, value_name = "N")]
@@ -90,6 +92,8 @@ pub struct Arguments {
     log: String,
     #[command(flatten)]
     otlp: otlp::Arguments,
+    #[command(flatten)]
+    fleet: fleet::Arguments,
 }
 
 /// Why the gateway did not run.
@@ -99,6 +103,12 @@ pub enum Error {
     Manifests(#[from] manifests::Error),
     #[error(transparent)]
     Watch(#[from] watching::Error),
+    #[error(transparent)]
+    Fleet(#[from] fleet::Error),
+    #[error(
+        "the admin port is for this machine only: --admin must be a loopback address, for instance 127.0.0.1:9090, and not {0}; with --fleet it may be any"
+    )]
+    AdminInTheOpen(SocketAddr),
     #[error("failed to listen on {address}; is another gateway running? Name another address with {flag}")]
     Listen {
         address: SocketAddr,
@@ -123,7 +133,6 @@ pub(super) struct Gateway {
     pub(super) admin: SocketAddr,
     pub(super) data: PathBuf,
     pub(super) data_max_bytes: Option<u64>,
-    pub(super) simulator: Option<String>,
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) grace: Duration,
     pub(super) spans: Option<Arc<SpanCounts>>,
@@ -159,132 +168,119 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         log_format,
         log,
         otlp,
+        fleet,
     } = arguments;
+    let fleet = fleet.settings(&data)?;
+    let admin = match (admin, &fleet) {
+        (Some(address), None) if !address.ip().is_loopback() => return Err(Error::AdminInTheOpen(address)),
+        (Some(address), _) => address,
+        (None, None) => DEFAULT_ADMIN,
+        (None, Some(_)) => DEFAULT_POD_ADMIN,
+    };
     let traces = otlp.settings()?;
     let traces = traces.map(|settings| Traces::start(settings, runtime.handle().clone()));
     let traces = traces.transpose()?;
     let writing = logs::start(log_format, &log, traces.as_ref()).map_err(Error::Runtime)?;
-    let loader = Loader::new(&manifests)?;
+    let source = match (fleet, manifests) {
+        (Some(fleet), _) => Source::Fleet(fleet),
+        (None, manifests) => Source::Manifests {
+            loader: Loader::new(manifests.unwrap_or_default())?,
+            simulator,
+        },
+    };
     let gateway = Gateway {
         listen,
         admin,
         data,
         data_max_bytes,
-        simulator,
         threads,
         grace,
         spans: traces.as_ref().map(Traces::counts),
         lost_lines: writing.lost(),
     };
-    let served = runtime.block_on(serve(gateway, loader, |_| {}, signalled()));
+    let served = runtime.block_on(serve(gateway, source, |_| {}, signalled()));
     if let Some(traces) = traces {
         traces.stop();
     }
     served
 }
 
-/// Serves what `loader` reads until `stop`, then drains. `ready` is told once it takes requests.
+/// Serves what `source` has until `stop`, then drains. `ready` is told once it takes requests.
 pub(super) async fn serve(
     gateway: Gateway,
-    mut loader: Loader,
+    source: Source,
     ready: impl FnOnce(Addresses),
     stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), Error> {
-    let Gateway {
-        listen,
-        admin,
-        data,
-        data_max_bytes,
-        simulator,
-        threads,
-        grace,
-        spans,
-        lost_lines,
-    } = gateway;
-    let settings = Settings {
-        simulator_url: simulator,
-        ambient_credentials: ambient_credentials(),
-    };
+    let (admin, grace, threads) = (gateway.admin, gateway.grace, gateway.threads);
     let admin_listener = listen_first(admin, "--admin")?;
-    let first = listen_first(listen, "--listen")?;
-    let listen = first.local_addr().unwrap_or(listen);
-    let revisions = Revisions::open(data.join("revisions"), Timestamp::now);
-    let reload = Reload::first(settings, revisions, loader.read());
-    let app = Arc::new(build(&reload, data, data_max_bytes, listen, spans, lost_lines)?);
-    app.metrics.config_loaded_unix_seconds.set(app.started.as_second());
-    reload.report(&app);
-    let _watch = watching::watch(loader, reload::applier(Arc::clone(&app), reload))?;
-
-    let (stop_traffic, stopped) = watch::channel(false);
-    let mut traffic = vec![start_traffic(&app, first, &stopped, grace)?];
-    let threads = threads
-        .or_else(|| std::thread::available_parallelism().ok())
-        .map_or(1, NonZeroUsize::get);
-    for _ in 1..threads {
-        traffic.push(start_traffic(&app, listen_on(listen, "--listen")?, &stopped, grace)?);
-    }
-    let admin_ending = server::Ending {
-        grace: Duration::from_secs(1),
-        cut: CancellationToken::new(),
-        seed: 0,
+    let claimed = claim_first(gateway.listen, "--listen")?;
+    let listen = claimed.address().unwrap_or(gateway.listen);
+    let Started { app, source } = source.start(Gateway { listen, ..gateway })?;
+    let administration = Administration::start(&app, admin_listener)?;
+    let mut stop = pin!(stop);
+    let has_snapshot = tokio::select! {
+        () = source.ready() => true,
+        stopped = &mut stop => { stopped.map_err(Error::Runtime)?; false }
     };
-    let (stop_admin, admin_stopped) = watch::channel(false);
-    let admin_address = admin_listener.local_addr().unwrap_or(admin);
-    let admin_listener = TcpListener::from_std(admin_listener).map_err(Error::Runtime)?;
-    let administration = tokio::spawn(server::serve(
-        admin_listener,
-        admin::router(Arc::clone(&app)),
-        admin_stopped,
-        admin_ending,
-    ));
-    app.ready.store(true, Ordering::Relaxed);
-    tracing::info!(listen = %listen, admin = %admin_address, data = %app.data.display(), threads, "serving; base URL for applications: http://{listen}/v1");
-    ready(Addresses {
-        listen,
-        admin: admin_address,
-    });
-
-    stop.await.map_err(Error::Runtime)?;
+    let (stop_traffic, stopped) = watch::channel(false);
+    let mut traffic = Vec::new();
+    if has_snapshot {
+        let first = claimed.listen();
+        let first = first.map_err(|source| not_listening(listen, "--listen", source))?;
+        traffic.push(start_traffic(&app, first, &stopped, grace)?);
+        let threads = threads
+            .or_else(|| std::thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get);
+        for _ in 1..threads {
+            traffic.push(start_traffic(&app, listen_on(listen, "--listen")?, &stopped, grace)?);
+        }
+        app.ready.store(true, Ordering::Relaxed);
+        let admin = administration.address;
+        tracing::info!(%listen, %admin, data = %app.data.display(), threads, "serving; base URL for applications: http://{listen}/v1");
+        ready(Addresses { listen, admin });
+        stop.await.map_err(Error::Runtime)?;
+    }
     tracing::info!(?grace, "draining: no new connections; answers under way go on");
     app.ready.store(false, Ordering::Relaxed);
     let _ = stop_traffic.send(true);
     let drained = tokio::task::spawn_blocking(move || join(traffic, &app));
     let _ = drained.await;
-    let _ = stop_admin.send(true);
-    let _ = administration.await;
+    administration.stop().await;
+    source.stop().await;
     tracing::info!("everything is stored; goodbye");
     Ok(())
 }
 
-fn build(
-    reload: &Reload,
-    data: PathBuf,
-    data_max_bytes: Option<u64>,
-    listen: SocketAddr,
-    spans: Option<Arc<SpanCounts>>,
-    lost_lines: LostLines,
-) -> Result<App, Error> {
-    let settings = capture::Settings {
-        max_bytes: data_max_bytes,
-        ..capture::Settings::new(data.clone(), || Timestamp::now().as_microsecond())
-    };
-    let queue = Queue::open(settings).map_err(|source| Error::Stores {
-        directory: data.clone(),
-        source,
-    })?;
-    Ok(App {
-        config: ArcSwap::new(reload.config()),
-        queue: Arc::new(queue),
-        metrics: Arc::new(Metrics::new()?),
-        spans,
-        lost_lines,
-        ids: GenerationIds::new(0, rand::random(), unix_millis),
-        faults: ArcSwap::default(),
-        ready: AtomicBool::new(false),
-        started: Timestamp::now(),
-        data,
-        listen,
-    })
+/// The admin listener at work.
+struct Administration {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Administration {
+    fn start(app: &Arc<App>, listener: std::net::TcpListener) -> Result<Self, Error> {
+        let ending = server::Ending {
+            grace: Duration::from_secs(1),
+            cut: CancellationToken::new(),
+            seed: 0,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let address = listener.local_addr().map_err(Error::Runtime)?;
+        let listener = TcpListener::from_std(listener).map_err(Error::Runtime)?;
+        let router = admin::router(app);
+        Ok(Self {
+            address,
+            stop,
+            task: tokio::spawn(server::serve(listener, router, stopped, ending)),
+        })
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
 }
 
 fn start_traffic(
@@ -300,7 +296,11 @@ fn start_traffic(
         traced: app.spans.is_some(),
         ending: CancellationToken::new(),
     });
-    let clients = Arc::new(Clients::new(tls));
+    let reach = match app.fleet {
+        Some(_) => Reach::Remote,
+        None => Reach::Local,
+    };
+    let clients = Arc::new(Clients::new(tls, reach));
     let worker = Arc::new(Worker {
         app: Arc::clone(app),
         ledger: Arc::clone(&ledger),
@@ -343,14 +343,24 @@ fn join(traffic: Vec<Traffic>, app: &App) {
     app.queue.close();
 }
 
+/// As [`listen_first`], and does not listen yet.
+fn claim_first(address: SocketAddr, flag: &'static str) -> Result<server::Claimed, Error> {
+    let claimed = server::check_free(address).and_then(|()| server::claim(address));
+    claimed.map_err(|source| not_listening(address, flag, source))
+}
+
 /// As [`listen_on`], and refuses an address that another program, or another gateway, listens on.
 fn listen_first(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListener, Error> {
-    server::check_free(address).map_err(|source| Error::Listen { address, flag, source })?;
+    server::check_free(address).map_err(|source| not_listening(address, flag, source))?;
     listen_on(address, flag)
 }
 
 fn listen_on(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListener, Error> {
-    server::bind(address).map_err(|source| Error::Listen { address, flag, source })
+    server::bind(address).map_err(|source| not_listening(address, flag, source))
+}
+
+fn not_listening(address: SocketAddr, flag: &'static str, source: io::Error) -> Error {
+    Error::Listen { address, flag, source }
 }
 
 pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
@@ -364,9 +374,18 @@ pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Reads `500MB`, `10GiB` or a number of bytes.
+/// Reads what the stores may take.
 fn data_bytes(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 64 << 20;
+    let bytes = bytes(text)?;
+    if bytes < LEAST {
+        return Err("the stores need at least 64MiB".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// Reads `500MB`, `10GiB` or a number of bytes.
+fn bytes(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 9] = [
         ("KiB", 1 << 10),
         ("MiB", 1 << 20),
@@ -383,24 +402,8 @@ fn data_bytes(text: &str) -> Result<u64, String> {
     let number: u64 = number
         .parse()
         .map_err(|_| "write a number of bytes, for instance 10GB or 500MiB".to_owned())?;
-    let bytes = number
-        .checked_mul(unit.map_or(1, |(_, bytes)| bytes))
-        .ok_or("that is too much")?;
-    if bytes < LEAST {
-        return Err("the stores need at least 64MiB".to_owned());
-    }
-    Ok(bytes)
-}
-
-/// The credentials of vendors in the environment, for Providers without `auth`.
-fn ambient_credentials() -> std::collections::BTreeMap<crds::provider::Vendor, Credential> {
-    let read = |row: &vendor::VendorRow| {
-        let value = std::env::var(row.ambient_variable?)
-            .ok()
-            .filter(|value| !value.is_empty())?;
-        Some((row.vendor, Credential::new(value)))
-    };
-    vendor::rows().iter().filter_map(read).collect()
+    let bytes = number.checked_mul(unit.map_or(1, |(_, bytes)| bytes));
+    bytes.ok_or_else(|| "that is too much".to_owned())
 }
 
 /// Ends with the first SIGINT or SIGTERM.
@@ -413,10 +416,4 @@ pub(super) async fn signalled() -> io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-fn unix_millis() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

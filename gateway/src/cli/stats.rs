@@ -21,6 +21,7 @@ Examples
   route-switch stats                                        by Route, of the last 24 hours
   route-switch stats --group-by model,provider --since 7d
   route-switch stats --group-by prompt,revision --granularity day --since 30d
+  route-switch stats --scope pod                            of this one gateway of a fleet
   route-switch stats --data route-switch-data --since 90d   of a gateway that has stopped
 
 Columns: requests; ok, the share that succeeded, without what clients spoilt or left; median and 95th percentile of the
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// A line for each of these as well: none, minute, hour or day
     #[arg(long, value_name = "TIME", default_value = "none", value_parser = granularity)]
     granularity: &'static str,
+    /// Of the gateway that is asked, or of all of its fleet [default: fleet, where there is one]
+    #[arg(long, value_name = "SCOPE", value_parser = ["pod", "fleet"], conflicts_with = "data")]
+    scope: Option<String>,
     /// Write JSON, with all figures
     #[arg(long)]
     json: bool,
@@ -63,6 +67,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         since,
         until,
         granularity,
+        scope,
         json,
     } = arguments;
     let dimensions: Vec<&str> = group_by.iter().map(|dimension| dimension.name()).collect();
@@ -74,6 +79,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
                 ("granularity", granularity.to_owned()),
             ];
             query.extend(until.map(|until| ("until", until)));
+            query.extend(scope.map(|scope| ("scope", scope)));
             gateway.get("/v1/system/analytics", &query)?
         }
         Answering::Files(analytics) => {
@@ -132,11 +138,21 @@ fn lines(answer: &Value, dimensions: &[&str], has_buckets: bool) -> Vec<String> 
     }
     let head: Vec<&str> = names.iter().copied().chain(FIGURES).collect();
     let rows = answer["rows"].as_array().map_or(&[][..], Vec::as_slice);
-    if rows.is_empty() {
-        return vec!["no requests in that time".to_owned()];
+    let mut told = if rows.is_empty() {
+        vec!["no requests in that time".to_owned()]
+    } else {
+        let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &names)).collect();
+        table(names.len(), &head, &cells)
+    };
+    let missing = answer["pods"]["missing"].as_array().into_iter().flatten();
+    let missing: Vec<&str> = missing.filter_map(Value::as_str).collect();
+    if !missing.is_empty() {
+        told.push(format!(
+            "not counted, because they did not answer: pods {}",
+            missing.join(", ")
+        ));
     }
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &names)).collect();
-    table(names.len(), &head, &cells)
+    told
 }
 
 fn cells(row: &Value, names: &[&str]) -> Vec<String> {
@@ -196,6 +212,12 @@ mod tests {
             lines(&json!({ "rows": [] }), &["route"], false),
             ["no requests in that time"]
         );
+        let told = lines(
+            &json!({ "rows": [], "pods": { "missing": ["1", "2"] } }),
+            &["route"],
+            false,
+        );
+        assert!(told[1].ends_with("pods 1, 2"), "{told:?}");
     }
 
     #[test]

@@ -12,29 +12,27 @@ use crds::{
     provider::Dialect,
     reference::is_allowed,
     route::SessionAffinity,
-    snapshot::{KeyEntry, KeyRoutes, ProviderEntry, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry},
-    vendor,
+    snapshot::{KeyEntry, KeyRoutes, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use tokio::time::Instant;
+use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::{
     capture::policy::{LimitsByRoute, Policy},
     prompts::{library::Library, parameters::Defaults, prompt::Prompt},
-    providers::{
-        dialect::{anthropic, openai::json_string},
-        price::Price,
-    },
+    providers::price::Price,
     routing::{
         account::Account,
         breaker::Rules,
         choice::{Candidate, Sequence},
         health::Health,
     },
-    telemetry::metrics::{ModelLabels, ModelMetrics, RouteMetrics, TargetMetrics},
+    telemetry::metrics::{ModelMetrics, RouteMetrics, TargetMetrics},
 };
 
 mod account;
+mod target;
+#[cfg(test)]
+mod tests;
 
 /// One configuration.
 pub struct Config {
@@ -46,10 +44,13 @@ pub struct Config {
     accounts: Accounts,
     /// By namespace, then by the name that clients send.
     routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
-    /// By Provider and model.
-    models: BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>,
+    models: Models,
+    /// Callers on this machine need no key: so under `--manifests`, and never in a fleet.
+    pub trusts_this_machine: bool,
 }
 
+/// By Provider and model.
+type Models = BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>;
 /// By Provider.
 type Accounts = BTreeMap<ObjectName, Arc<Account>>;
 
@@ -139,32 +140,42 @@ pub struct Timeouts {
 }
 
 impl Config {
-    /// Looks everything up. What was counted and learnt of Routes, targets and Providers goes on from `previous`.
+    /// Looks everything up. What was counted and learnt of Routes, targets and Providers goes on from `previous`, and what is as it was
+    /// there is taken over as it is, so that a change of one object among thousands costs little.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let library = Library::of(&snapshot, previous.map(|config| &config.library));
         let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
         let mut models = BTreeMap::new();
-        let before: HashMap<&ObjectName, &Route> = previous
+        let before: HashMap<&ObjectName, &Arc<Route>> = previous
             .iter()
             .flat_map(|config| config.routes.values().flat_map(BTreeMap::values))
-            .map(|route| (&route.object, &**route))
+            .map(|route| (&route.object, route))
             .collect();
         let accounts: Accounts = snapshot
             .providers
             .iter()
             .map(|(object, entry)| {
                 let before = previous.and_then(|config| config.accounts.get(object));
-                (
-                    object.clone(),
-                    Arc::new(account::resolve(entry, before.map(AsRef::as_ref))),
-                )
+                let known = previous.and_then(|config| config.snapshot.providers.get(object));
+                let account = match before.filter(|_| known == Some(entry)) {
+                    Some(same) => Arc::clone(same),
+                    None => Arc::new(account::resolve(entry, before.map(AsRef::as_ref))),
+                };
+                (object.clone(), account)
             })
             .collect();
         for (object, entry) in &snapshot.routes {
             let before = before.get(object).copied();
-            let mut route = Route::resolve(object, entry, (&snapshot, &accounts, &library), before);
-            route.keep_counting(before, previous, &mut models);
-            let route = Arc::new(route);
+            let is_same = |config: &Self| config.has_route((object, entry), &accounts, &library);
+            let route = if let Some(same) = before.filter(|_| previous.is_some_and(is_same)) {
+                same.go_on_counting(&mut models);
+                Arc::clone(same)
+            } else {
+                let before = before.map(AsRef::as_ref);
+                let mut route = Route::resolve(object, entry, (&snapshot, &accounts, &library), before);
+                route.keep_counting(before, previous, &mut models);
+                Arc::new(route)
+            };
             let names = routes.entry(object.namespace.clone()).or_default();
             names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
         }
@@ -182,8 +193,20 @@ impl Config {
             accounts,
             routes,
             models,
+            trusts_this_machine: true,
             snapshot,
         }
+    }
+
+    /// Whether a Route is the same here, with all that its targets need.
+    fn has_route(&self, (object, entry): (&ObjectName, &RouteEntry), accounts: &Accounts, library: &Library) -> bool {
+        let is_same = |target: &TargetEntry| {
+            let account = (accounts.get(&target.provider), self.accounts.get(&target.provider));
+            let revision = target.prompt.as_ref().and_then(|used| used.revision.as_ref());
+            let prompt = revision.map(|revision| (library.revision(revision), self.library.revision(revision)));
+            are_one(account) && prompt.is_none_or(are_one)
+        };
+        self.snapshot.routes.get(object) == Some(entry) && entry.targets.iter().all(is_same)
     }
 
     /// What is counted for each model of a Provider that a Route uses.
@@ -383,13 +406,18 @@ impl Route {
         }
     }
 
+    /// Lets the models of a Route that stays as it is count on.
+    fn go_on_counting(&self, models: &mut Models) {
+        for target in &self.targets {
+            let model = target.metrics.model();
+            let labels = model.labels();
+            let key = (Arc::clone(&labels.provider), Arc::clone(&labels.model));
+            models.entry(key).or_insert_with(|| model.clone());
+        }
+    }
+
     /// Lets targets and models count on from where they were.
-    fn keep_counting(
-        &mut self,
-        before: Option<&Self>,
-        previous: Option<&Config>,
-        models: &mut BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>,
-    ) {
+    fn keep_counting(&mut self, before: Option<&Self>, previous: Option<&Config>, models: &mut Models) {
         for target in &mut self.targets {
             let labels = target.metrics.model().labels();
             let key = (Arc::clone(&labels.provider), Arc::clone(&labels.model));
@@ -405,92 +433,15 @@ impl Route {
     }
 }
 
-impl Target {
-    /// None when the compiler let something through that no request can be made of.
-    fn resolve(
-        entry: &TargetEntry,
-        (provider, account): (&ProviderEntry, &Arc<Account>),
-        known: Option<&Self>,
-        route: &RouteEntry,
-        library: &Library,
-    ) -> Option<Self> {
-        let prompt = match &entry.prompt {
-            Some(used) => Some(Arc::clone(library.revision(used.revision.as_ref()?)?)),
-            None => None,
-        };
-        let path = match provider.dialect {
-            Dialect::OpenAI => "chat/completions",
-            Dialect::Anthropic => "v1/messages",
-        };
-        let uri: Uri = format!("{}/{path}", provider.base_url).parse().ok()?;
-        let model = provider.models.get(&entry.model);
-        let own = &provider.timeouts;
-        let over = &route.timeouts;
-        let labels = ModelLabels {
-            provider: entry.provider.to_string().into(),
-            vendor: vendor::row(provider.vendor).gen_ai_name,
-            model: entry.model.as_str().into(),
-        };
-        // Another model behind the same name, or another place, is another target.
-        let health = known
-            .filter(|known| known.model == labels.model && known.provider == labels.provider && known.uri == uri)
-            .map_or_else(
-                || Arc::new(Health::new(Instant::now())),
-                |known| Arc::clone(&known.health),
-            );
-        Some(Self {
-            name: entry.name.as_str().into(),
-            header: header_value(&entry.name),
-            name_json: json_string(&entry.name),
-            provider: Arc::clone(&labels.provider),
-            provider_json: json_string(&entry.provider.name),
-            model: Arc::clone(&labels.model),
-            model_json: json_string(&entry.model),
-            headers: request_headers(&uri, provider)?,
-            account: Arc::clone(account),
-            health,
-            uri,
-            dialect: provider.dialect,
-            timeouts: Timeouts {
-                connect: over.connect.unwrap_or(own.connect),
-                first_token: over.first_token.unwrap_or(own.first_token),
-                idle: over.idle.unwrap_or(own.idle),
-                total: over.total.unwrap_or(own.total),
-            },
-            price: model.and_then(Price::of),
-            max_output_tokens: model.and_then(|model| model.max_output_tokens),
-            prompt,
-            defaults: Defaults::of(&entry.parameters, None),
-            output_limit_field: vendor::row(provider.vendor).output_limit_field,
-            metrics: TargetMetrics::new(ModelMetrics::new(labels)),
-        })
-    }
-}
-
-fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::with_capacity(8 + provider.headers.len());
-    for (name, value) in &provider.headers {
-        headers.insert(name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?);
-    }
-    headers.insert(header::HOST, HeaderValue::from_str(uri.authority()?.as_str()).ok()?);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(
-        header::ACCEPT,
-        HeaderValue::from_static("application/json, text/event-stream"),
-    );
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
-    );
-    if provider.dialect == Dialect::Anthropic {
-        headers
-            .entry(anthropic::VERSION_HEADER)
-            .or_insert(HeaderValue::from_static(anthropic::VERSION));
-    }
-    Some(headers)
-}
-
 /// Names of objects and revisions are visible ASCII.
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+/// Whether both are the same object, or there is neither.
+fn are_one<T>((one, other): (Option<&Arc<T>>, Option<&Arc<T>>)) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }

@@ -1,26 +1,44 @@
-//! The admin listener: metrics, probes and the configuration in use.
+//! The admin listener: metrics, probes, the configuration in use and, in a fleet, what the operator and siblings ask.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use super::error::{ApiError, Contract};
-use crate::{app::App, telemetry::metrics::Sources};
+use crate::{app::App, fleet::siblings::UID_HEADER, telemetry::metrics::Sources};
 
-/// The admin API. Under `--manifests` it is for this machine only and needs no key.
-pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+mod fleet;
+mod reads;
+mod signed;
+
+/// The admin API. Under `--manifests` it is for this machine only and needs no key; in a fleet, all but metrics and probes are for those
+/// who sign with the fleet key.
+pub fn router(app: &Arc<App>) -> Router {
+    let open = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
-        .route("/config", get(config))
-        .with_state(app)
+        .with_state(Arc::clone(app));
+    let config = Router::new().route("/config", get(config)).with_state(Arc::clone(app));
+    let Some(fleet) = app.fleet.clone() else {
+        return open.merge(config);
+    };
+    let gate = signed::Gate::new(Arc::clone(&fleet));
+    let reads = app.fleet_reads.clone().map_or_else(Router::new, reads::router);
+    let signed = config
+        .merge(fleet::router(fleet))
+        .merge(reads)
+        .layer(middleware::from_fn_with_state(gate, signed::check))
+        // The check has a limit of its own, which is far above the usual one.
+        .layer(DefaultBodyLimit::disable());
+    open.merge(signed)
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
@@ -30,6 +48,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         queue: &app.queue,
         spans: app.spans.as_deref(),
         lost_lines: app.lost_lines.count(),
+        fleet: app.fleet.as_deref(),
     };
     match app.metrics.render(&sources) {
         Ok(text) => (
@@ -41,12 +60,22 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     }
 }
 
+/// In a fleet it tells the pod's uid, ready or not: who signs for this pod must know it.
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    if app.ready.load(Ordering::Relaxed) {
-        (StatusCode::OK, "ready").into_response()
+    let fleet = app.fleet.as_deref();
+    let mut answer = if app.ready.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ready".to_owned()).into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining").into_response()
+        let why = match fleet.filter(|fleet| fleet.held().is_none()) {
+            Some(fleet) => format!("not ready: no Snapshot: {}", fleet.waiting()),
+            None => "not ready: starting or draining".to_owned(),
+        };
+        (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+    };
+    if let Some(uid) = fleet.and_then(|fleet| HeaderValue::from_str(&fleet.pod.uid).ok()) {
+        answer.headers_mut().insert(UID_HEADER, uid);
     }
+    answer
 }
 
 /// The Snapshot in use; credentials are left out.

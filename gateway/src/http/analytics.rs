@@ -14,14 +14,17 @@ use jiff::Timestamp;
 use super::{
     authenticate::authorize,
     error::{ApiError, Contract},
+    fleet::Reach,
     router::Worker,
     server::Connection,
 };
 use crate::analytics::{
     self, Analytics,
-    system::{Dimension, Granularity, Query, SystemAnalytics},
+    share::Share,
+    system::{Dimension, Granularity, Pods, Query, Scope, SystemAnalytics},
 };
 
+const PARAMETERS: [&str; 5] = ["since", "until", "group_by", "granularity", "scope"];
 /// How far back a question goes when it does not say.
 const DEFAULT_SINCE: &str = "24h";
 
@@ -34,10 +37,16 @@ pub(super) async fn system(worker: Arc<Worker>, contract: Contract, request: Req
 async fn answer(worker: &Worker, parts: &request::Parts) -> Result<SystemAnalytics, ApiError> {
     let remote = Connection::of(parts).remote.ip();
     let caller = authorize(&worker.app.config.load(), &parts.headers, remote, Role::Viewer)?;
-    let mut query = read(parts.uri.query(), Timestamp::now())?;
+    let parameters = Parameters::read(parts.uri.query(), &PARAMETERS)?;
+    let reach = Reach::of(&worker.app, parameters.get("scope"))?;
+    let mut query = read(&parameters, Timestamp::now())?;
     query.namespace = caller.confined_to().map(Into::into);
-    worker.app.queue.flush().await;
-    ask(worker, move |analytics| analytics.system(&query)).await
+    let asked = query.clone();
+    let finish = move |share: Share, told: Option<(Scope, Pods)>| {
+        let (scope, pods) = told.unwrap_or_else(|| (Scope::Pod, Pods::only(0)));
+        share.answer(&asked, scope, pods)
+    };
+    reach.ask(&worker.app, query, finish).await
 }
 
 /// Asks the store on a thread that may block.
@@ -47,33 +56,26 @@ pub(super) async fn ask<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let analytics = worker.app.queue.analytics();
     let answer = tokio::task::spawn_blocking(move || question(&analytics)).await;
-    match answer {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error @ analytics::Error::TooManyRows { .. })) => Err(ApiError::invalid("group_by", error.to_string())),
-        Ok(Err(error @ (analytics::Error::Refused(_) | analytics::Error::Stopped(_)))) => {
-            Err(ApiError::invalid("sql", format!("The query did not run: {error}.")))
+    let broken_off = |_| ApiError::internal("The question to the store of analytics was broken off.");
+    answer.map_err(broken_off)?.map_err(refusal)
+}
+
+/// Why the store does not answer, as its client sees it.
+pub(super) fn refusal(error: analytics::Error) -> ApiError {
+    match error {
+        analytics::Error::TooManyRows { .. } => ApiError::invalid("group_by", error.to_string()),
+        analytics::Error::Refused(_) | analytics::Error::Stopped(_) => {
+            ApiError::invalid("sql", format!("The query did not run: {error}."))
         }
-        Ok(Err(error @ analytics::Error::Occupied)) => Err(ApiError::occupied(format!("Try again: {error}."))),
-        Ok(Err(error)) => {
+        analytics::Error::Occupied => ApiError::occupied(format!("Try again: {error}.")),
+        error => {
             tracing::warn!(%error, "failed to answer from the store of analytics");
-            Err(ApiError::internal(
-                "The store of analytics cannot answer now; /status says what is wrong with it.",
-            ))
+            ApiError::internal("The store of analytics cannot answer now; /status says what is wrong with it.")
         }
-        Err(_) => Err(ApiError::internal(
-            "The question to the store of analytics was broken off.",
-        )),
     }
 }
 
-fn read(query: Option<&str>, now: Timestamp) -> Result<Query, ApiError> {
-    let parameters = Parameters::read(query, &["since", "until", "group_by", "granularity", "scope"])?;
-    if let Some(scope) = parameters.get("scope").filter(|scope| *scope != "pod") {
-        return Err(ApiError::invalid(
-            "scope",
-            format!("Invalid 'scope': `{scope}`; this gateway answers for itself: pod."),
-        ));
-    }
+fn read(parameters: &Parameters, now: Timestamp) -> Result<Query, ApiError> {
     let group_by = parameters.get("group_by").unwrap_or_default();
     let group_by = group_by
         .split(',')
@@ -151,8 +153,9 @@ mod tests {
     #[test]
     fn questions_are_read_and_faults_name_the_parameter() {
         let now: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
+        let read = |text, now| read(&Parameters::read(Some(text), &PARAMETERS)?, now);
         let query = read(
-            Some("since=1h&group_by=route,%20model&granularity=hour&until=2026-01-31T23%3A30%3A00Z"),
+            "since=1h&group_by=route,%20model&granularity=hour&until=2026-01-31T23%3A30%3A00Z",
             now,
         )
         .unwrap();
@@ -160,14 +163,8 @@ mod tests {
         assert_eq!(query.until_unix_micros, now.as_microsecond() - 1_800_000_000);
         assert_eq!(query.group_by, [Dimension::Route, Dimension::Model]);
         assert_eq!(query.granularity, Granularity::Hour);
-        for text in [
-            "since=yesterday",
-            "group_by=colour",
-            "granularity=week",
-            "scope=fleet",
-            "sinc=1h",
-        ] {
-            let message = read(Some(text), now).unwrap_err().message;
+        for text in ["since=yesterday", "group_by=colour", "granularity=week", "sinc=1h"] {
+            let message = read(text, now).unwrap_err().message;
             assert!(message.contains(text.split('=').next().unwrap()), "{message}");
         }
     }

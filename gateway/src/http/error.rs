@@ -137,6 +137,16 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "server_error", what)
     }
 
+    /// A pod of the fleet does not answer that alone can.
+    pub fn pod_missing(ordinal: u32) -> Self {
+        let message = format!("The gateway pod {ordinal}, which has this generation, does not answer now. Try again.");
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "pod_missing", "server_error", message);
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..error
+        }
+    }
+
     /// The gateway ends and cannot wait for the rest of the answer.
     pub fn stopping() -> Self {
         let message = "The gateway was stopped before the answer had come to its end. Send the request again.";

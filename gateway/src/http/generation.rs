@@ -9,25 +9,38 @@ use axum::{
 };
 use crds::snapshot::Role;
 use http::Request;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{
-    analytics::{Parameters, ask},
+    analytics::Parameters,
     authenticate::authenticate,
     error::{ApiError, Contract},
+    fleet::failed,
     router::Worker,
     server::Connection,
 };
-use crate::{analytics::generation::Generation, config::resolved::Caller};
+use crate::{
+    analytics::generation::{self, Sight},
+    app::App,
+    config::resolved::Caller,
+    fleet_reads::{Find, Question},
+};
+
+/// What is told of a request.
+#[derive(Serialize)]
+struct Told {
+    data: Box<RawValue>,
+}
 
 pub(super) async fn generation(worker: Arc<Worker>, contract: Contract, request: Request<Body>) -> Response {
     find(&worker, &request.into_parts().0).await.map_or_else(
         |error| error.respond(contract),
-        |found| Json(json!({ "data": found })).into_response(),
+        |data| Json(Told { data }).into_response(),
     )
 }
 
-async fn find(worker: &Worker, parts: &http::request::Parts) -> Result<Generation, ApiError> {
+async fn find(worker: &Worker, parts: &http::request::Parts) -> Result<Box<RawValue>, ApiError> {
     let caller = authenticate(
         &worker.app.config.load(),
         &parts.headers,
@@ -36,27 +49,42 @@ async fn find(worker: &Worker, parts: &http::request::Parts) -> Result<Generatio
     let parameters = Parameters::read(parts.uri.query(), &["id"])?;
     let id = parameters
         .get("id")
-        .ok_or_else(|| ApiError::invalid("id", "Missing required parameter: 'id'."))?
-        .to_owned();
-    let unknown = ApiError::not_found(&format!(
-        "There is no generation `{}`.",
-        id.chars().take(64).collect::<String>()
-    ));
-    // What was recorded before this call must be in the store when it is asked.
-    worker.app.queue.flush().await;
-    let found = ask(worker, move |analytics| analytics.generation(&id)).await?;
-    found.filter(|generation| may_see(&caller, generation)).ok_or(unknown)
+        .ok_or_else(|| ApiError::invalid("id", "Missing required parameter: 'id'."))?;
+    let find = Find {
+        id: id.into(),
+        sight: sight(&caller),
+    };
+    // What was recorded before this call is in the store when it is asked.
+    let own = find.clone().answer(Arc::clone(&worker.app.queue)).await;
+    if let Some(found) = own.map_err(failed)?.0 {
+        return Ok(found);
+    }
+    let elsewhere = match generation::ordinal(id) {
+        Some(ordinal) => find_elsewhere(&worker.app, find, ordinal).await?,
+        None => None,
+    };
+    let shown: String = id.chars().take(64).collect();
+    elsewhere.ok_or_else(|| ApiError::not_found(&format!("There is no generation `{shown}`.")))
+}
+
+/// Asks the sibling that has the requests of this ordinal.
+async fn find_elsewhere(app: &App, find: Find, ordinal: u32) -> Result<Option<Box<RawValue>>, ApiError> {
+    let Some(reads) = &app.fleet_reads else {
+        return Ok(None);
+    };
+    let heard = reads.gather(find, Some(ordinal)).await.map_err(failed)?;
+    let found = heard.others.and_then(|found| found.0);
+    if found.is_none() && heard.pods.missing.contains(&ordinal.to_string()) {
+        return Err(ApiError::pod_missing(ordinal));
+    }
+    Ok(found)
 }
 
 /// A User sees its own requests; a Viewer those of its namespace.
-fn may_see(caller: &Caller, generation: &Generation) -> bool {
-    let Some(namespace) = caller.confined_to() else {
-        return true;
-    };
-    let is_in_namespace = |name: &Option<String>| {
-        name.as_ref()
-            .is_some_and(|name| name.starts_with(&format!("{namespace}/")))
-    };
-    let is_own = generation.key.as_deref() == caller.key_name().map(|name| &**name);
-    is_own || caller.role() >= Role::Viewer && (is_in_namespace(&generation.route) || is_in_namespace(&generation.key))
+fn sight(caller: &Caller) -> Sight {
+    match (caller.confined_to(), caller.key_name()) {
+        (Some(namespace), _) if caller.role() >= Role::Viewer => Sight::Namespace(namespace.into()),
+        (_, Some(key)) => Sight::Key((**key).into()),
+        _ => Sight::All,
+    }
 }

@@ -13,19 +13,25 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    analytics::{Parameters, ask, time},
+    analytics::{Parameters, time},
     authenticate::{authenticate, authorize},
     error::{ApiError, Contract},
+    fleet::Reach,
     router::Worker,
     server::Connection,
 };
 use crate::{
-    analytics::generations::{Cursor, Field, Page, Query},
+    analytics::{
+        generations::{Cursor, Field, Listing, Page, Query},
+        system::{Pods, Scope},
+    },
     capture::{Forget, record::kept_user},
+    fleet_reads::Removed,
 };
 
-const PARAMETERS: [&str; 11] = [
+const PARAMETERS: [&str; 12] = [
     "route", "prompt", "revision", "provider", "model", "outcome", "status", "since", "until", "limit", "cursor",
+    "scope",
 ];
 const DEFAULT_SINCE: &str = "24h";
 const DEFAULT_LIMIT: usize = 50;
@@ -40,18 +46,26 @@ pub(super) async fn list(worker: Arc<Worker>, contract: Contract, request: Reque
 async fn page(worker: &Worker, parts: &request::Parts) -> Result<Page, ApiError> {
     let remote = Connection::of(parts).remote.ip();
     let caller = authenticate(&worker.app.config.load(), &parts.headers, remote)?;
-    let mut query = read(parts.uri.query(), Timestamp::now())?;
+    let parameters = Parameters::read(parts.uri.query(), &PARAMETERS)?;
+    let reach = Reach::of(&worker.app, parameters.get("scope"))?;
+    let mut query = read(&parameters, Timestamp::now())?;
     if caller.role() >= Role::Viewer {
         query.namespace = caller.confined_to().map(Into::into);
     } else {
         query.key = caller.key_name().map(|name| (**name).into());
     }
-    worker.app.queue.flush().await;
-    ask(worker, move |analytics| analytics.generations(&query)).await
+    let finish = |listing: Listing, told: Option<(Scope, Pods)>| {
+        let (scope, pods) = told.unzip();
+        Page {
+            scope,
+            pods,
+            ..listing.page()
+        }
+    };
+    reach.ask(&worker.app, query, finish).await
 }
 
-fn read(query: Option<&str>, now: Timestamp) -> Result<Query, ApiError> {
-    let parameters = Parameters::read(query, &PARAMETERS)?;
+fn read(parameters: &Parameters, now: Timestamp) -> Result<Query, ApiError> {
     let names = Field::ALL.into_iter().filter_map(|field| {
         let name = parameters.get(field.name())?;
         Some((field, with_namespace(field, name).into()))
@@ -114,15 +128,15 @@ async fn forget(worker: &Worker, parts: &request::Parts) -> Result<Value, ApiErr
         user: kept_user(user).into(),
         namespace: caller.confined_to().map(Into::into),
     };
-    let broken =
-        || ApiError::internal("The stores cannot delete now; /status says what is wrong with them. Try again.");
-    let forgotten = worker.app.queue.forget(forget).await.ok_or_else(broken)?;
-    match (forgotten.examples, forgotten.requests) {
-        (Some(examples), Some(requests)) => {
-            Ok(json!({ "data": { "user": user, "examples": examples, "requests": requests } }))
-        }
-        _ => Err(broken()),
+    let finish = |removed: Removed, told: Option<(Scope, Pods)>| (removed, told.map(|(_, pods)| pods));
+    let (removed, pods) = Reach::of(&worker.app, None)?.ask(&worker.app, forget, finish).await?;
+    let Removed { examples, requests } = removed;
+    let mut answer = json!({ "data": { "user": user, "examples": examples, "requests": requests } });
+    if let Some(pods) = pods {
+        // Those that are missing still have it.
+        answer["pods"] = json!(pods);
     }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -132,8 +146,9 @@ mod tests {
     #[test]
     fn questions_are_read_and_faults_name_the_parameter() {
         let now: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
+        let read = |text, now| read(&Parameters::read(Some(text), &PARAMETERS)?, now);
         let query = read(
-            Some("route=chat&model=m&status=429&limit=7&cursor=5_gen-0-01ARYZ6S41TSV4RRFFQ69G5FAV"),
+            "route=chat&model=m&status=429&limit=7&cursor=5_gen-0-01ARYZ6S41TSV4RRFFQ69G5FAV",
             now,
         )
         .unwrap();
@@ -151,7 +166,7 @@ mod tests {
             "since=x",
             "colour=red",
         ] {
-            let message = read(Some(text), now).unwrap_err().message;
+            let message = read(text, now).unwrap_err().message;
             assert!(message.contains(text.split('=').next().unwrap()), "{message}");
         }
     }

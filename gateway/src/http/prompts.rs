@@ -9,17 +9,23 @@ use axum::{
 };
 use crds::{compiler::revision_manifest, object::ObjectName, snapshot::Role};
 use http::Request;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    analytics::ask,
+    analytics::Parameters,
     authenticate::authorize,
     body::read_body,
     error::{ApiError, Contract},
+    fleet::Reach,
     router::Worker,
     server::Connection,
 };
 use crate::{
+    analytics::{
+        prompts::{Asked, PromptShare, PromptStats},
+        system::{Pods, Scope},
+    },
     config::resolved::{Caller, Config},
     prompts::{library::Template, prompt::Prompt, request::Variables, selection},
     providers::{dialect::openai::request, json},
@@ -57,18 +63,31 @@ pub(super) async fn get(worker: Arc<Worker>, contract: Contract, rest: String, r
     };
     let answer = match part {
         "revisions" => Ok(revisions(&config, template)),
-        "stats" => stats(&worker, template).await,
+        "stats" => stats(&worker, template, request.uri().query()).await,
         _ => Ok(one(&config, &caller, template)),
     };
     respond(contract, answer)
 }
 
 /// Zeros for a prompt that was not used yet.
-async fn stats(worker: &Worker, template: &Template) -> Result<Value, ApiError> {
-    let (prompt, revision) = (template.object.to_string(), template.entry.active_revision.clone());
-    worker.app.queue.flush().await;
-    let stats = ask(worker, move |analytics| analytics.prompt(&prompt, &revision)).await?;
-    serde_json::to_value(stats).map_err(|_| ApiError::internal("The figures of the prompt cannot be written as JSON."))
+async fn stats(worker: &Worker, template: &Template, query: Option<&str>) -> Result<Value, ApiError> {
+    let parameters = Parameters::read(query, &["scope"])?;
+    let reach = Reach::of(&worker.app, parameters.get("scope"))?;
+    let asked = Asked {
+        prompt: template.object.to_string().into(),
+        until_unix_micros: Timestamp::now().as_microsecond() + 1,
+    };
+    let (about, revision) = (asked.clone(), template.entry.active_revision.clone());
+    let finish = move |share: PromptShare, told: Option<(Scope, Pods)>| {
+        let (scope, pods) = told.unzip();
+        serde_json::to_value(PromptStats {
+            scope,
+            pods,
+            ..share.stats(&about, &revision)
+        })
+    };
+    let stats = reach.ask(&worker.app, asked, finish).await?;
+    stats.map_err(|_| ApiError::internal("The figures of the prompt cannot be written as JSON."))
 }
 
 /// `POST /prompts/{id}/render`.

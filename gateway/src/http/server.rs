@@ -64,15 +64,33 @@ pub struct Ending {
     pub seed: u64,
 }
 
+/// An address that is taken and where nobody listens yet: whoever connects is refused.
+pub struct Claimed(Socket);
+
+impl Claimed {
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.local_addr().ok()?.as_socket()
+    }
+
+    pub fn listen(self) -> io::Result<std::net::TcpListener> {
+        self.0.listen(BACKLOG)?;
+        Ok(self.0.into())
+    }
+}
+
 /// A listener that shares its address with those of the other traffic threads.
 pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    claim(address)?.listen()
+}
+
+/// As [`bind`], without listening.
+pub fn claim(address: SocketAddr) -> io::Result<Claimed> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(Claimed(socket))
 }
 
 /// Whether nobody listens on the address. [`bind`] cannot tell: it would share the address with another gateway of this user, and

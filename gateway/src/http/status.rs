@@ -17,6 +17,7 @@ use super::{authenticate::authorize, router::Worker, server::Connection};
 use crate::{
     app::{App, ConfigFault},
     config::resolved::{Caller, Config, Target},
+    fleet::{Fleet, unix_millis},
     routing::breaker::State as Breaker,
 };
 
@@ -29,6 +30,10 @@ pub(super) async fn status(State(worker): State<Arc<Worker>>, request: Request<B
     let mut status = in_the_open(app, &config, faults.len());
     if let Ok(caller) = authorize(&config, request.headers(), remote, Role::Viewer) {
         for_viewers(&mut status, &faults, &config, &caller);
+        if let Some(fleet) = &app.fleet {
+            let siblings = fleet.siblings.last_told();
+            status["fleet"]["siblings"] = json!(siblings.iter().map(ToString::to_string).collect::<Vec<_>>());
+        }
     }
     Json(status).into_response()
 }
@@ -38,7 +43,7 @@ fn in_the_open(app: &App, config: &Config, faults: usize) -> Value {
     let health = queue.health();
     let dropped = queue.dropped();
     let is_stored = health.examples.failure.is_none() && health.analytics.failure.is_none();
-    json!({
+    let mut status = json!({
         "status": if is_stored { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "duckdb": crate::analytics::engine_version(),
@@ -60,6 +65,24 @@ fn in_the_open(app: &App, config: &Config, faults: usize) -> Value {
             "dropped_contents": dropped.contents,
             "thinned_contents": queue.thinned_contents(),
         },
+    });
+    if let Some(fleet) = &app.fleet {
+        status["fleet"] = in_fleet(fleet);
+    }
+    status
+}
+
+/// What a pod has of the fleet's Snapshots. What it refuses stands among the faults.
+fn in_fleet(fleet: &Fleet) -> Value {
+    let held = fleet.held();
+    let held = held.as_deref();
+    let kept = fleet.kept_unix_millis();
+    json!({
+        "pod": fleet.pod.name,
+        "ordinal": fleet.ordinal,
+        "order": held.map(|held| held.order),
+        "refused": held.map(|held| held.refused.len()),
+        "last_known_good_age_seconds": kept.map(|kept| (unix_millis() - kept).max(0) / 1000),
     })
 }
 

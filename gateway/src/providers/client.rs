@@ -1,6 +1,7 @@
 //! The only HTTP client that talks to providers: pooled connections, one pool a traffic worker.
 //!
-//! **Invariant**: no connection is made to a link-local address (a cloud's metadata service), whatever a name resolves to.
+//! **Invariant**: no connection is made to a link-local address (a cloud's metadata service), whatever a name resolves to; in a pod, none
+//! to a loopback address either, where only the pod's own ports are.
 
 use std::{
     future::Future,
@@ -38,9 +39,19 @@ pub type Client = legacy::Client<Connector, Pieces>;
 /// The clients of one traffic worker.
 pub struct Clients {
     tls: rustls::ClientConfig,
+    reach: Reach,
     /// One for each connect timeout in use: the pool's connector knows no other way to be told.
     /// They are few.
     by_connect_timeout: Mutex<Vec<(Duration, Client)>>,
+}
+
+/// Where providers may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Also on this machine.
+    Local,
+    /// On other machines only.
+    Remote,
 }
 
 /// Reads the system's certificates; done once, for all workers.
@@ -53,9 +64,10 @@ pub fn tls() -> std::io::Result<rustls::ClientConfig> {
 }
 
 impl Clients {
-    pub fn new(tls: rustls::ClientConfig) -> Self {
+    pub fn new(tls: rustls::ClientConfig, reach: Reach) -> Self {
         Self {
             tls,
+            reach,
             by_connect_timeout: Mutex::default(),
         }
     }
@@ -72,7 +84,7 @@ impl Clients {
     }
 
     fn build(&self, timeout: Duration) -> Client {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(self.reach));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(timeout));
@@ -87,7 +99,11 @@ impl Clients {
             .timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .http2_adaptive_window(true)
-            .build(Connector { https, timeout })
+            .build(Connector {
+                https,
+                timeout,
+                reach: self.reach,
+            })
     }
 }
 
@@ -98,14 +114,19 @@ pub struct ConnectTimedOut(pub Duration);
 
 /// The address is one that is never connected to.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} is a link-local address, which providers may not have")]
-struct Forbidden(IpAddr);
+enum Forbidden {
+    #[error("{0} is a link-local address, which providers may not have")]
+    LinkLocal(IpAddr),
+    #[error("{0} is a loopback address, which providers of a gateway in a fleet may not have")]
+    Loopback(IpAddr),
+}
 
 /// TCP, then TLS where the URL says so, within a time.
 #[derive(Clone)]
 pub struct Connector {
     https: HttpsConnector<HttpConnector<Resolver>>,
     timeout: Duration,
+    reach: Reach,
 }
 
 impl Service<Uri> for Connector {
@@ -121,8 +142,8 @@ impl Service<Uri> for Connector {
         let literal = uri
             .host()
             .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-        if let Some(address) = literal.filter(|address| is_link_local(*address)) {
-            return Box::pin(async move { Err(Forbidden(address).into()) });
+        if let Some(forbidden) = literal.and_then(|address| self.reach.forbids(address)) {
+            return Box::pin(async move { Err(forbidden.into()) });
         }
         let connecting = self.https.call(uri);
         let timeout = self.timeout;
@@ -136,7 +157,19 @@ impl Service<Uri> for Connector {
 
 /// Name resolution that leaves out forbidden addresses.
 #[derive(Clone)]
-pub struct Resolver(GaiResolver);
+pub struct Resolver {
+    system: GaiResolver,
+    reach: Reach,
+}
+
+impl Resolver {
+    fn new(reach: Reach) -> Self {
+        Self {
+            system: GaiResolver::new(),
+            reach,
+        }
+    }
+}
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -144,33 +177,43 @@ impl Service<Name> for Resolver {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(context).map_err(Into::into)
+        self.system.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let resolving = self.0.call(name);
+        let resolving = self.system.call(name);
+        let reach = self.reach;
         Box::pin(async move {
             let mut allowed = Vec::new();
             let mut forbidden = None;
             for address in resolving.await? {
-                if is_link_local(address.ip()) {
-                    forbidden = Some(address.ip());
-                } else {
-                    allowed.push(address);
+                match reach.forbids(address.ip()) {
+                    None => allowed.push(address),
+                    why => forbidden = why,
                 }
             }
             match forbidden {
-                Some(address) if allowed.is_empty() => Err(Forbidden(address).into()),
+                Some(forbidden) if allowed.is_empty() => Err(forbidden.into()),
                 _ => Ok(allowed.into_iter()),
             }
         })
     }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
+impl Reach {
+    fn forbids(self, address: IpAddr) -> Option<Forbidden> {
+        let is_link_local = match address.to_canonical() {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        // To connect to the unspecified address is to connect to this machine.
+        let canonical = address.to_canonical();
+        let is_own = canonical.is_loopback() || canonical.is_unspecified();
+        match self {
+            _ if is_link_local => Some(Forbidden::LinkLocal(address)),
+            Self::Remote if is_own => Some(Forbidden::Loopback(address)),
+            Self::Local | Self::Remote => None,
+        }
     }
 }
 
@@ -178,25 +221,58 @@ fn is_link_local(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn link_local_addresses_are_refused() {
+    /// What a client of this reach says of the URL, without connecting anywhere that answers.
+    async fn refusal(reach: Reach, url: &str) -> String {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let clients = Clients::new(tls().unwrap());
+        let clients = Clients::new(tls().unwrap(), reach);
         let mut connector = Connector {
             https: HttpsConnectorBuilder::new()
                 .with_tls_config(clients.tls.clone())
                 .https_or_http()
                 .enable_http1()
-                .wrap_connector(HttpConnector::new_with_resolver(Resolver(GaiResolver::new()))),
+                .wrap_connector(HttpConnector::new_with_resolver(Resolver::new(reach))),
             timeout: Duration::from_secs(1),
+            reach,
         };
+        let mut text = String::new();
+        let error = connector.call(url.parse().unwrap()).await.map(drop).unwrap_err();
+        let mut cause: Option<&dyn std::error::Error> = Some(&*error);
+        while let Some(error) = cause {
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn link_local_addresses_are_refused() {
+        for reach in [Reach::Local, Reach::Remote] {
+            for url in [
+                "http://169.254.169.254/latest",
+                "http://[fe80::1]/",
+                "http://[::ffff:169.254.1.1]/",
+            ] {
+                let refusal = refusal(reach, url).await;
+                assert!(refusal.contains("link-local"), "{url}: {refusal}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn loopback_addresses_are_refused_in_a_pod_also_behind_a_name() {
         for url in [
-            "http://169.254.169.254/latest",
-            "http://[fe80::1]/",
-            "http://[::ffff:169.254.1.1]/",
+            "http://127.0.0.1:9/",
+            "http://127.9.9.9:9/",
+            "http://[::1]:9/",
+            "http://[::ffff:127.0.0.1]:9/",
+            "http://0.0.0.0:9/",
+            "http://[::]:9/",
+            "http://localhost:9/",
         ] {
-            let error = connector.call(url.parse().unwrap()).await.map(drop).unwrap_err();
-            assert!(error.to_string().contains("link-local"), "{url}: {error}");
+            let remote = refusal(Reach::Remote, url).await;
+            assert!(remote.contains("is a loopback address"), "{url}: {remote}");
+            let local = refusal(Reach::Local, url).await;
+            assert!(!local.contains("loopback"), "{url}: {local}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! What is counted by Route, target or model lies in the resolved configuration (`series`) and is shown from there: what the
 //! configuration in use does not hold is not shown any more.
 
+use crds::object::Kind;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry, process_collector::ProcessCollector};
 
 mod buckets;
@@ -17,6 +18,7 @@ mod tests;
 use crate::{
     capture::{Queue, StoreHealth, record::Record},
     config::resolved::Config,
+    fleet::{Fleet, unix_millis},
     telemetry::traces::SpanCounts,
 };
 use page::Page;
@@ -48,6 +50,7 @@ pub struct Sources<'a> {
     pub queue: &'a Queue,
     pub spans: Option<&'a SpanCounts>,
     pub lost_lines: u64,
+    pub fleet: Option<&'a Fleet>,
 }
 
 impl Metrics {
@@ -106,6 +109,9 @@ impl Metrics {
         show_config(sources, &mut page);
         show_queue(sources.queue, &mut page);
         page.counter(&families::LOST_LINES, &[], sources.lost_lines);
+        if let Some(fleet) = sources.fleet {
+            show_fleet(fleet, &mut page);
+        }
         if let Some(spans) = sources.spans {
             show_spans(spans, &mut page);
         }
@@ -164,6 +170,21 @@ fn show_config(sources: &Sources<'_>, page: &mut Page) {
         page.gauge(&families::STALE, &[("kind", kind)], stale);
     }
     page.gauge(&families::FAULTS, &[], *faults as u64);
+}
+
+fn show_fleet(fleet: &Fleet, page: &mut Page) {
+    if let Some(held) = fleet.held() {
+        page.gauge(&families::SNAPSHOT_EPOCH, &[], held.order.epoch);
+        page.gauge(&families::SNAPSHOT_SEQUENCE, &[], held.order.sequence);
+        for kind in [Kind::Provider, Kind::Route, Kind::PromptTemplate, Kind::PromptRevision] {
+            let refused = held.refused.keys().filter(|object| object.kind == kind).count();
+            page.gauge(&families::REFUSED, &[("kind", &kind.to_string())], refused as u64);
+        }
+    }
+    if let Some(kept) = fleet.kept_unix_millis() {
+        let age = u64::try_from(unix_millis() - kept).unwrap_or(0);
+        page.gauge(&families::LAST_KNOWN_GOOD_AGE, &[], age / 1000);
+    }
 }
 
 fn show_spans(spans: &SpanCounts, page: &mut Page) {

@@ -121,7 +121,7 @@ pub(super) const STALE: Family = gauge(
 );
 pub(super) const FAULTS: Family = gauge(
     "route_switch_config_faults",
-    "Faults in the manifests that are in the directory now.",
+    "Faults in the manifests that are in the directory now; in a fleet, objects of the Snapshot that this pod refuses.",
 );
 pub(super) const QUEUE: Family = gauge(
     "route_switch_capture_queue_bytes",
@@ -159,4 +159,23 @@ pub(super) const SPANS_QUEUED: Family = gauge("route_switch_spans_queued", "Span
 pub(super) const LOST_LINES: Family = counter(
     "route_switch_log_lost_lines_total",
     "Log lines that were not written because whoever reads them does not keep up.",
+);
+
+// === Of a pod in a fleet ===
+
+pub(super) const SNAPSHOT_EPOCH: Family = gauge(
+    "route_switch_fleet_snapshot_epoch",
+    "Epoch of the Snapshot in use; it and the sequence order Snapshots.",
+);
+pub(super) const SNAPSHOT_SEQUENCE: Family = gauge(
+    "route_switch_fleet_snapshot_sequence",
+    "Sequence of the Snapshot in use within its epoch.",
+);
+pub(super) const REFUSED: Family = gauge(
+    "route_switch_fleet_refused_objects",
+    "Objects of the Snapshot that this pod does not serve as they are there, by kind; their statuses say why.",
+);
+pub(super) const LAST_KNOWN_GOOD_AGE: Family = gauge(
+    "route_switch_fleet_last_known_good_age_seconds",
+    "Since the file of the last known good Snapshot was written.",
 );

@@ -1,0 +1,107 @@
+//! A target, looked up.
+
+use std::sync::Arc;
+
+use crds::{
+    provider::Dialect,
+    snapshot::{ProviderEntry, RouteEntry, TargetEntry},
+    vendor,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use tokio::time::Instant;
+
+use super::{Target, Timeouts, header_value};
+use crate::{
+    prompts::{library::Library, parameters::Defaults},
+    providers::{
+        dialect::{anthropic, openai::json_string},
+        price::Price,
+    },
+    routing::{account::Account, health::Health},
+    telemetry::metrics::{ModelLabels, ModelMetrics, TargetMetrics},
+};
+
+impl Target {
+    /// None when the compiler let something through that no request can be made of.
+    pub(super) fn resolve(
+        entry: &TargetEntry,
+        (provider, account): (&ProviderEntry, &Arc<Account>),
+        known: Option<&Self>,
+        route: &RouteEntry,
+        library: &Library,
+    ) -> Option<Self> {
+        let prompt = match &entry.prompt {
+            Some(used) => Some(Arc::clone(library.revision(used.revision.as_ref()?)?)),
+            None => None,
+        };
+        let path = match provider.dialect {
+            Dialect::OpenAI => "chat/completions",
+            Dialect::Anthropic => "v1/messages",
+        };
+        let uri: Uri = format!("{}/{path}", provider.base_url).parse().ok()?;
+        let model = provider.models.get(&entry.model);
+        let own = &provider.timeouts;
+        let over = &route.timeouts;
+        let labels = ModelLabels {
+            provider: entry.provider.to_string().into(),
+            vendor: vendor::row(provider.vendor).gen_ai_name,
+            model: entry.model.as_str().into(),
+        };
+        // Another model behind the same name, or another place, is another target.
+        let health = known
+            .filter(|known| known.model == labels.model && known.provider == labels.provider && known.uri == uri)
+            .map_or_else(
+                || Arc::new(Health::new(Instant::now())),
+                |known| Arc::clone(&known.health),
+            );
+        Some(Self {
+            name: entry.name.as_str().into(),
+            header: header_value(&entry.name),
+            name_json: json_string(&entry.name),
+            provider: Arc::clone(&labels.provider),
+            provider_json: json_string(&entry.provider.name),
+            model: Arc::clone(&labels.model),
+            model_json: json_string(&entry.model),
+            headers: request_headers(&uri, provider)?,
+            account: Arc::clone(account),
+            health,
+            uri,
+            dialect: provider.dialect,
+            timeouts: Timeouts {
+                connect: over.connect.unwrap_or(own.connect),
+                first_token: over.first_token.unwrap_or(own.first_token),
+                idle: over.idle.unwrap_or(own.idle),
+                total: over.total.unwrap_or(own.total),
+            },
+            price: model.and_then(Price::of),
+            max_output_tokens: model.and_then(|model| model.max_output_tokens),
+            prompt,
+            defaults: Defaults::of(&entry.parameters, None),
+            output_limit_field: vendor::row(provider.vendor).output_limit_field,
+            metrics: TargetMetrics::new(ModelMetrics::new(labels)),
+        })
+    }
+}
+
+fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(8 + provider.headers.len());
+    for (name, value) in &provider.headers {
+        headers.insert(name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?);
+    }
+    headers.insert(header::HOST, HeaderValue::from_str(uri.authority()?.as_str()).ok()?);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("application/json, text/event-stream"),
+    );
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
+    );
+    if provider.dialect == Dialect::Anthropic {
+        headers
+            .entry(anthropic::VERSION_HEADER)
+            .or_insert(HeaderValue::from_static(anthropic::VERSION));
+    }
+    Some(headers)
+}
