@@ -114,15 +114,21 @@ impl<K: Custom> Kept for Found<K> {
     /// The API server has judged the object by the definition that was installed when it was written. It is judged again, by ours, so
     /// that an object that is older than its definition cannot do what no file can; once, since a status is none of its business.
     fn keep(object: DynamicObject, before: Option<&Self>) -> Self {
-        let document = document::<K>(object);
+        let mut document = document::<K>(object);
         if let Some(Submitted::WellFormed(before)) = before.map(|before| &before.submitted)
             && is_same(before.meta(), &document["metadata"])
             && let Ok(object) = K::deserialize(&document)
         {
             return Self::good(Arc::new(object));
         }
-        match admission::admit(&document).map(K::admitted) {
-            Ok(Some(object)) => Self::good(object),
+        // Nobody but us writes a status: one that cannot be read is written anew, and is no reason to refuse the object.
+        let status = document.as_object_mut().and_then(|fields| fields.remove("status"));
+        let verdict = admission::admit(&document).map(K::admitted);
+        if let Some(status) = status {
+            document["status"] = status;
+        }
+        match verdict {
+            Ok(Some(object)) => Self::good(K::deserialize(&document).map_or(object, Arc::new)),
             // A document is of the kind that it says.
             Ok(None) => Self::bad(Submitted::Malformed(Vec::new()), &document),
             Err(refused) => Self::bad(refused.submitted(), &document),
