@@ -5,6 +5,7 @@ mod counts;
 mod dialects;
 mod drain;
 mod faults;
+mod fleet;
 mod keys;
 mod late;
 mod ledger;
