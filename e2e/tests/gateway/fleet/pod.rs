@@ -64,7 +64,7 @@ impl Pod {
         let mut program = Program::start("pod", &all, &fleet.join(format!("{name}.log")))?;
         let admin = Client::new(address)?;
         program
-            .says("its first words", 0, |output| output.lines().next().map(|_| ()))
+            .says("its first line of log", 0, |output| output.contains('{').then_some(()))
             .await?;
         until("the admin port", async || {
             Ok(admin.get("/healthz").await.ok().filter(|answer| answer.status == 200))
