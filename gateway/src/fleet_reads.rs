@@ -25,6 +25,7 @@ use tokio::time::timeout;
 
 mod question;
 mod roll;
+mod siblings;
 #[cfg(test)]
 mod tests;
 

@@ -37,7 +37,7 @@ enum Unread {
 pub(super) fn accept(
     name: &ObjectName,
     spec: &PromptTemplateSpec,
-    config_maps: &BTreeMap<ObjectName, ConfigMap>,
+    config_maps: &BTreeMap<ObjectName, Arc<ConfigMap>>,
 ) -> Outcome<PromptEntry> {
     let PromptTemplateSpec {
         messages,
@@ -157,7 +157,7 @@ fn check_format(format: &ResponseFormat) -> Option<Diagnostic> {
 /// Reads the `ConfigMaps` of stale entries again: one that is gone takes the prompt with it, good new messages are taken.
 pub(super) fn resolve(
     accepted: BTreeMap<ObjectName, PromptEntry>,
-    config_maps: &BTreeMap<ObjectName, ConfigMap>,
+    config_maps: &BTreeMap<ObjectName, Arc<ConfigMap>>,
     report: &mut Report,
 ) -> BTreeMap<ObjectName, PromptEntry> {
     let mut resolved = BTreeMap::new();
@@ -182,7 +182,7 @@ pub(super) fn resolve(
 fn read(
     namespace: &str,
     source: &ConfigMapKeyRef,
-    config_maps: &BTreeMap<ObjectName, ConfigMap>,
+    config_maps: &BTreeMap<ObjectName, Arc<ConfigMap>>,
 ) -> Result<Vec<Message>, Unread> {
     let ConfigMapKeyRef { name, key } = source;
     let gone = |reason, message| Unread::Gone(Diagnostic::not_resolved(reason, SOURCE_FIELD, message));

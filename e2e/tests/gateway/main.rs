@@ -6,6 +6,7 @@ mod dialects;
 mod drain;
 mod faults;
 mod fleet;
+mod fleet_reads;
 mod keys;
 mod late;
 mod ledger;

@@ -13,6 +13,7 @@ mod outage;
 mod propagation;
 mod proxied;
 mod quiet;
+mod reads;
 mod refusal;
 mod secrecy;
 mod thousand;
@@ -52,6 +53,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("leader", |suite| leader::play(suite).boxed_local()),
     ("outage", |suite| outage::play(suite).boxed_local()),
     ("chaos", |suite| chaos::play(suite).boxed_local()),
+    ("reads", |suite| reads::play(suite).boxed_local()),
     ("secrecy", |suite| secrecy::play(suite).boxed_local()),
 ];
 

@@ -15,6 +15,7 @@ use super::error::{ApiError, Contract};
 use crate::{app::App, fleet::siblings::UID_HEADER, telemetry::metrics::Sources};
 
 mod fleet;
+mod reads;
 mod signed;
 
 /// The admin API. Under `--manifests` it is for this machine only and needs no key; in a fleet, all but metrics and probes are for those
@@ -30,8 +31,10 @@ pub fn router(app: &Arc<App>) -> Router {
         return open.merge(config);
     };
     let gate = signed::Gate::new(Arc::clone(&fleet));
+    let reads = app.fleet_reads.clone().map_or_else(Router::new, reads::router);
     let signed = config
         .merge(fleet::router(fleet))
+        .merge(reads)
         .layer(middleware::from_fn_with_state(gate, signed::check))
         // The check has a limit of its own, which is far above the usual one.
         .layer(DefaultBodyLimit::disable());

@@ -249,7 +249,7 @@ fn the_revision_tells_every_change_of_content() {
         client_key("k", json!({"key": SECRET})),
         template("t", json!({"messages": [{"role": "user", "content": "x"}]})),
     ];
-    let revision = |documents: &[Value]| compiled(documents).snapshot.revision;
+    let revision = |documents: &[Value]| compiled(documents).snapshot.revision.clone();
     let mut revisions = vec![revision(&base)];
     let edits: [(usize, &str, Value); 6] = [
         (0, "/spec/baseUrl", json!("https://b.example.com")),

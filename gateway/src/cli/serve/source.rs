@@ -13,6 +13,7 @@ use crds::{
     vendor,
 };
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 
 use super::{Error, Gateway, fleet};
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
         watch,
     },
     fleet::{Fleet, holder, keys, start},
+    fleet_reads::{FleetReads, Siblings},
     telemetry::metrics::Metrics,
 };
 
@@ -52,6 +54,8 @@ pub(super) enum Running {
         fleet: Arc<Fleet>,
         holder: holder::Running,
         keys: tokio::task::JoinHandle<()>,
+        /// Learns who the siblings are.
+        presence: Option<tokio::task::JoinHandle<()>>,
     },
 }
 
@@ -75,8 +79,13 @@ impl Running {
     pub(super) async fn stop(self) {
         match self {
             Self::Manifests(watch) => drop(watch),
-            Self::Fleet { holder, keys, .. } => {
+            Self::Fleet {
+                holder, keys, presence, ..
+            } => {
                 keys.abort();
+                if let Some(presence) = presence {
+                    presence.abort();
+                }
                 holder.stop().await;
             }
         }
@@ -87,6 +96,7 @@ fn manifests(mut loader: Loader, simulator: Option<String>, gateway: Gateway) ->
     let settings = Settings {
         simulator_url: simulator,
         ambient_credentials: ambient_credentials(),
+        secret_namespaces: None,
     };
     let revisions = Revisions::open(gateway.data.join("revisions"), Timestamp::now);
     let reload = Reload::first(settings, revisions, loader.read());
@@ -115,7 +125,9 @@ fn of_fleet(settings: fleet::Settings, gateway: Gateway) -> Result<Started, Erro
     empty.trusts_this_machine = false;
     let app = Arc::new(build(Arc::new(empty), Some(Arc::clone(&fleet)), gateway)?);
     let holder = holder::Running::start(Arc::clone(&app), Arc::clone(&fleet), commands, holder);
+    let presence = app.fleet_reads.clone().map(FleetReads::watch).map(tokio::spawn);
     let source = Running::Fleet {
+        presence,
         holder: holder.map_err(Error::Runtime)?,
         keys: tokio::spawn(keys::follow(Arc::clone(&fleet), directory)),
         fleet,
@@ -140,16 +152,23 @@ fn build(config: Arc<Config>, fleet: Option<Arc<Fleet>>, gateway: Gateway) -> Re
         directory: data.clone(),
         source,
     })?;
+    let queue = Arc::new(queue);
+    let fleet_reads = fleet.as_ref().map(|fleet| {
+        let siblings = Arc::clone(fleet) as Arc<dyn Siblings>;
+        let (pod, runtime) = (fleet.pod.clone(), Handle::current());
+        let reads = FleetReads::new(pod, fleet.ordinal, Arc::clone(&queue), siblings, &data, runtime);
+        Arc::new(reads)
+    });
     let ordinal = fleet.as_ref().map_or(0, |fleet| fleet.ordinal);
     Ok(App {
         config: ArcSwap::new(config),
-        queue: Arc::new(queue),
+        queue,
         metrics: Arc::new(Metrics::new()?),
         spans,
         lost_lines,
         ids: GenerationIds::new(ordinal, rand::random(), unix_millis),
         faults: ArcSwap::default(),
-        fleet_reads: None,
+        fleet_reads,
         fleet,
         ready: AtomicBool::new(false),
         started: Timestamp::now(),
