@@ -71,8 +71,8 @@ pub(super) fn snapshot(objects: &[Value]) -> Snapshot {
             Admitted::PromptRevision(object) => {
                 drop(resources.prompt_revisions.insert(name, Submitted::WellFormed(object)));
             }
-            Admitted::Secret(object) => drop(resources.secrets.insert(name, *object)),
-            Admitted::ConfigMap(object) => drop(resources.config_maps.insert(name, *object)),
+            Admitted::Secret(object) => drop(resources.secrets.insert(name, object)),
+            Admitted::ConfigMap(object) => drop(resources.config_maps.insert(name, object)),
         }
     }
     let settings = Settings {
@@ -81,7 +81,7 @@ pub(super) fn snapshot(objects: &[Value]) -> Snapshot {
     };
     let compiled = compile(&resources, &settings, None);
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    compiled.snapshot
+    std::sync::Arc::unwrap_or_clone(compiled.snapshot)
 }
 
 /// A push of good objects, sealed under the newest of `keys`.

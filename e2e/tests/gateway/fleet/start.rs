@@ -136,7 +136,7 @@ async fn a_sibling_that_does_not_hold_the_key_is_not_believed() -> anyhow::Resul
     let answer = format!(
         "HTTP/1.1 200 OK\r\nroute-switch-pod-uid: forger\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{forged}"
     );
-    let forger = tokio::spawn(async move {
+    let stranger = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let answer = answer.clone();
             tokio::spawn(async move {
@@ -154,6 +154,6 @@ async fn a_sibling_that_does_not_hold_the_key_is_not_believed() -> anyhow::Resul
     .await?;
     ensure!(why.contains("is not believed"), "{why}");
     ensure!(pod.read().await?.status == 404, "it took what was forged");
-    forger.abort();
+    stranger.abort();
     Ok(())
 }
