@@ -12,6 +12,7 @@ use k8s_openapi::{
 
 use crate::{
     admission::Fault,
+    fleet::digest::{self, Digests},
     object::{Kind, ObjectId, ObjectName},
     prompt_revision::PromptRevision,
     prompt_template::PromptTemplate,
@@ -80,6 +81,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
     pub snapshot: Arc<Snapshot>,
+    /// What each object in `snapshot` comes to.
+    pub digests: Arc<Digests>,
     /// By object; an object without an entry is good.
     pub diagnostics: BTreeMap<ObjectId, Vec<Diagnostic>>,
     /// Revisions in the Snapshot that no `PromptRevision` holds: whoever compiles keeps them, and gives them back the next time.
@@ -204,7 +207,8 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
         revisions,
         keys,
     };
-    snapshot.revision = revision::of(&snapshot);
+    let digests = digest::of(&snapshot);
+    snapshot.revision = revision::of(&digests);
     let is_kept = |name: &&ObjectName| prompt_revisions.contains_key(name);
     Compiled {
         unkept: snapshot
@@ -214,6 +218,7 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
             .cloned()
             .collect(),
         snapshot: Arc::new(snapshot),
+        digests: Arc::new(digests),
         diagnostics: report.into_diagnostics(),
     }
 }
@@ -242,7 +247,7 @@ fn prompts(
         &resources.prompt_templates,
         &previous.prompts,
         report,
-        |name, object| prompt::accept(name, &object.spec, config_maps),
+        |name, object| prompt::accept(name, &object.spec, config_maps, previous.prompts.get(name)),
     );
     let accepted = prompt::resolve(accepted, config_maps, report);
     let prompts = prompt_revision::activate(accepted, &mut revisions, previous, report);

@@ -13,9 +13,11 @@
 pub mod admin;
 pub mod cli;
 pub mod cluster;
+pub mod controllers;
 pub mod leader;
 pub mod logs;
 pub mod metrics;
 pub mod program;
 pub mod publish;
+pub mod reconcile;
 pub mod settings;

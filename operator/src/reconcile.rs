@@ -8,7 +8,6 @@ use std::{
 
 use crds::{
     compiler::{self, Compiled},
-    fleet::digest::{self, Digests},
     object::Kind,
     snapshot::Snapshot,
 };
@@ -49,7 +48,6 @@ pub struct Reconciler {
 struct Round {
     holdings: Holdings,
     compiled: Compiled,
-    digests: Arc<Digests>,
     /// When the oldest change was seen that is first in it.
     changed: Instant,
 }
@@ -136,10 +134,9 @@ impl Reconciler {
         let timer = self.metrics.compile_seconds.start_timer();
         let compiling = spawn_blocking(move || {
             let compiled = compiler::compile(&holdings.resources, &settings, previous.as_deref());
-            let digests = Arc::new(digest::of(&compiled.snapshot));
-            (holdings, compiled, digests)
+            (holdings, compiled)
         });
-        let (holdings, compiled, digests) = compiling.await?;
+        let (holdings, compiled) = compiling.await?;
         timer.observe_duration();
         self.count(&holdings, &compiled);
         let is_known = |before: &Round| before.compiled.snapshot.revision == compiled.snapshot.revision;
@@ -147,14 +144,13 @@ impl Reconciler {
             tracing::debug!(revision = compiled.snapshot.revision, "compiled");
             self.publisher.offer(Offer {
                 snapshot: Arc::clone(&compiled.snapshot),
-                digests: Arc::clone(&digests),
+                digests: Arc::clone(&compiled.digests),
                 changed,
             });
         }
         Ok(Round {
             holdings,
             compiled,
-            digests,
             changed,
         })
     }
@@ -195,7 +191,7 @@ impl Round {
             resources: &self.holdings.resources,
             unreadable: &self.holdings.unreadable,
             compiled: &self.compiled,
-            digests: &self.digests,
+            digests: &self.compiled.digests,
             fleet,
             changed: self.changed,
             at: Instant::now(),

@@ -75,6 +75,14 @@ impl Namespaces {
         }
     }
 
+    /// The names; none for all.
+    pub fn named(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::All => None,
+            Self::Named(names) => Some(names),
+        }
+    }
+
     /// What to ask the API server for: each namespace by itself, or none for all at once.
     pub fn scopes(&self) -> Vec<Option<String>> {
         match self {

@@ -114,15 +114,21 @@ impl<K: Custom> Kept for Found<K> {
     /// The API server has judged the object by the definition that was installed when it was written. It is judged again, by ours, so
     /// that an object that is older than its definition cannot do what no file can; once, since a status is none of its business.
     fn keep(object: DynamicObject, before: Option<&Self>) -> Self {
-        let document = document::<K>(object);
+        let mut document = document::<K>(object);
         if let Some(Submitted::WellFormed(before)) = before.map(|before| &before.submitted)
             && is_same(before.meta(), &document["metadata"])
             && let Ok(object) = K::deserialize(&document)
         {
             return Self::good(Arc::new(object));
         }
-        match admission::admit(&document).map(K::admitted) {
-            Ok(Some(object)) => Self::good(object),
+        // Nor may a field of it that a newer operator wrote make the object unreadable.
+        let status = document.as_object_mut().and_then(|fields| fields.remove("status"));
+        let verdict = admission::admit(&document).map(K::admitted);
+        if let Some(status) = status {
+            document["status"] = status;
+        }
+        match verdict {
+            Ok(Some(object)) => Self::good(K::deserialize(&document).map_or(object, Arc::new)),
             // A document is of the kind that it says.
             Ok(None) => Self::bad(Submitted::Malformed(Vec::new()), &document),
             Err(refused) => Self::bad(refused.submitted(), &document),
@@ -224,5 +230,34 @@ impl Kept for Arc<ConfigMap> {
 
     fn is_same_input(&self, other: &Self) -> bool {
         self.data == other.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(spec: &Value, status: &Value) -> Found<Provider> {
+        let object = json!({
+            "metadata": {"name": "one", "namespace": "default", "uid": "1", "generation": 1},
+            "spec": spec, "status": status,
+        });
+        Found::keep(DynamicObject::deserialize(object).unwrap(), None)
+    }
+
+    #[test]
+    fn an_object_keeps_its_status_and_is_not_judged_by_it() {
+        let good = json!({"vendor": "Simulated"});
+        let status = json!({"observedGeneration": 7, "writtenByANewerOperator": true});
+        let Submitted::WellFormed(object) = found(&good, &status).submitted else {
+            panic!("{status}")
+        };
+        assert_eq!(object.status.as_ref().unwrap().observed_generation, Some(7));
+        let nonsense = found(&good, &json!({"observedGeneration": "soon"}));
+        assert!(matches!(nonsense.submitted, Submitted::WellFormed(_)));
+        let bad = found(&json!({"vendor": "Nobody"}), &status);
+        assert_eq!(bad.unreadable.unwrap().status.as_ref(), Some(&status));
     }
 }

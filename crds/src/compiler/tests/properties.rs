@@ -227,7 +227,7 @@ proptest! {
         documents.push(keyed("z"));
         documents.push(credential("keys", json!({"main": format!("{SECRET} broken\n")})));
         let compiled = again(&documents, &compiled(&before));
-        let Compiled { snapshot, diagnostics, unkept: _ } = &compiled;
+        let Compiled { snapshot, diagnostics, unkept: _, digests: _ } = &compiled;
         let diagnostics: Vec<_> = diagnostics.values().collect();
         let texts = [
             format!("{compiled:?}"),
