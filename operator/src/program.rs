@@ -6,7 +6,10 @@ use crds::compiler;
 use futures_util::FutureExt as _;
 use kube::Client;
 use rand::{SeedableRng as _, rngs::StdRng};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -31,6 +34,8 @@ pub enum Error {
     Metrics(#[from] prometheus::Error),
     #[error("failed to listen for signals")]
     Signals(#[source] std::io::Error),
+    #[error("a part of the program broke; it starts again as a whole")]
+    Broken(#[source] JoinError),
 }
 
 /// Runs until SIGTERM or SIGINT, or until leadership is lost.
@@ -70,7 +75,7 @@ pub async fn run(client: Client, settings: Settings) -> Result<(), Error> {
         metrics: metrics.clone(),
     };
     // A task each, so that they share the machine; all end with this function.
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     tasks.spawn(watching);
     tasks.spawn(pushing);
     tasks.spawn(reconciler.run());
@@ -85,10 +90,22 @@ pub async fn run(client: Client, settings: Settings) -> Result<(), Error> {
     let ended = tokio::select! {
         ended = election => ended.map_err(Error::from),
         Err(error) = admin => Err(error.into()),
+        error = broken(&mut tasks) => Err(Error::Broken(error)),
         ended = stop_on_signal(stop.clone()) => ended.map(|never| match never {}),
     };
     stop.cancel();
     ended
+}
+
+/// Waits until a task panics: a leader that does half of its work must not keep others from it. One that ends has its reasons.
+async fn broken(tasks: &mut JoinSet<()>) -> JoinError {
+    loop {
+        match tasks.join_next().await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return error,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 fn surroundings(
@@ -134,4 +151,18 @@ async fn stop_on_signal(stop: CancellationToken) -> Result<Infallible, Error> {
     }
     stop.cancel();
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told_and_one_that_ends_is_not() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async {});
+        tasks.spawn(async { panic!("on purpose") });
+        assert!(broken(&mut tasks).await.is_panic());
+        assert!(broken(&mut tasks).now_or_never().is_none());
+    }
 }
