@@ -10,7 +10,7 @@ mod schema;
 mod structure;
 mod words;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde::de::DeserializeOwned;
@@ -40,13 +40,13 @@ pub struct Fault {
 /// An object that is well formed, with a namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admitted {
-    Provider(Box<Provider>),
-    Route(Box<Route>),
-    PromptTemplate(Box<PromptTemplate>),
-    PromptRevision(Box<PromptRevision>),
+    Provider(Arc<Provider>),
+    Route(Arc<Route>),
+    PromptTemplate(Arc<PromptTemplate>),
+    PromptRevision(Arc<PromptRevision>),
     /// Its `stringData` is in `data`.
-    Secret(Box<Secret>),
-    ConfigMap(Box<ConfigMap>),
+    Secret(Arc<Secret>),
+    ConfigMap(Arc<ConfigMap>),
 }
 
 /// A document that is not admitted.
@@ -127,12 +127,12 @@ pub fn admit(document: &Value) -> Result<Admitted, Refused> {
     })?;
     let id = identify(kind, document);
     let checked = match kind {
-        Kind::Provider => custom(kind, document).map(Box::new).map(Admitted::Provider),
-        Kind::Route => custom(kind, document).map(Box::new).map(Admitted::Route),
-        Kind::PromptTemplate => custom(kind, document).map(Box::new).map(Admitted::PromptTemplate),
-        Kind::PromptRevision => custom(kind, document).map(Box::new).map(Admitted::PromptRevision),
-        Kind::Secret => core::secret(document).map(Box::new).map(Admitted::Secret),
-        Kind::ConfigMap => core::config_map(document).map(Box::new).map(Admitted::ConfigMap),
+        Kind::Provider => custom(kind, document).map(Arc::new).map(Admitted::Provider),
+        Kind::Route => custom(kind, document).map(Arc::new).map(Admitted::Route),
+        Kind::PromptTemplate => custom(kind, document).map(Arc::new).map(Admitted::PromptTemplate),
+        Kind::PromptRevision => custom(kind, document).map(Arc::new).map(Admitted::PromptRevision),
+        Kind::Secret => core::secret(document).map(Arc::new).map(Admitted::Secret),
+        Kind::ConfigMap => core::config_map(document).map(Arc::new).map(Admitted::ConfigMap),
     };
     checked.map_err(|faults| Refused {
         id,

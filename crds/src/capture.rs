@@ -31,7 +31,8 @@ pub struct Capture {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub sample_percent: Option<i32>,
-    /// How many examples are kept; the oldest go first. Default 10000.
+    /// How many examples are kept; the oldest go first. They are taken no faster than this many a minute (6000, if it is less), so that they
+    /// span a minute. Default 10000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_examples: Option<i64>,

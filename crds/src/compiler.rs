@@ -1,6 +1,9 @@
 //! The pure compiler: all resources in, one Snapshot and a list of what is wrong with each object out.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
@@ -9,6 +12,7 @@ use k8s_openapi::{
 
 use crate::{
     admission::Fault,
+    fleet::digest::{self, Digests},
     object::{Kind, ObjectId, ObjectName},
     prompt_revision::PromptRevision,
     prompt_template::PromptTemplate,
@@ -36,22 +40,23 @@ mod revision;
 #[cfg(test)]
 mod tests;
 
-/// Everything that exists, by name. Secrets and `ConfigMaps` that nothing names are ignored.
+/// Everything that exists, by name. Secrets and `ConfigMaps` that nothing names are ignored. Objects are shared, so that putting this
+/// together anew for each compilation copies none of them.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     pub providers: BTreeMap<ObjectName, Submitted<Provider>>,
     pub routes: BTreeMap<ObjectName, Submitted<Route>>,
     pub prompt_templates: BTreeMap<ObjectName, Submitted<PromptTemplate>>,
     pub prompt_revisions: BTreeMap<ObjectName, Submitted<PromptRevision>>,
-    pub secrets: BTreeMap<ObjectName, Secret>,
-    pub config_maps: BTreeMap<ObjectName, ConfigMap>,
+    pub secrets: BTreeMap<ObjectName, Arc<Secret>>,
+    pub config_maps: BTreeMap<ObjectName, Arc<ConfigMap>>,
 }
 
 /// An object as it was found.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Submitted<K> {
     /// It passed the schema and its CEL rules.
-    WellFormed(Box<K>),
+    WellFormed(Arc<K>),
     /// It did not; an API server would have refused it.
     Malformed(Vec<Fault>),
     /// It did not, but its `allowedNamespaces` could be read: what is missing there is withdrawn although the object is bad.
@@ -68,12 +73,16 @@ pub struct Settings {
     pub simulator_url: Option<String>,
     /// Credentials of vendors from the environment, for Providers without `auth`. Empty in a cluster.
     pub ambient_credentials: BTreeMap<Vendor, Credential>,
+    /// The only namespaces whose Secrets are known; none = all are.
+    pub secret_namespaces: Option<BTreeSet<String>>,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
-    pub snapshot: Snapshot,
+    pub snapshot: Arc<Snapshot>,
+    /// What each object in `snapshot` comes to.
+    pub digests: Arc<Digests>,
     /// By object; an object without an entry is good.
     pub diagnostics: BTreeMap<ObjectId, Vec<Diagnostic>>,
     /// Revisions in the Snapshot that no `PromptRevision` holds: whoever compiles keeps them, and gives them back the next time.
@@ -198,7 +207,8 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
         revisions,
         keys,
     };
-    snapshot.revision = revision::of(&snapshot);
+    let digests = digest::of(&snapshot);
+    snapshot.revision = revision::of(&digests);
     let is_kept = |name: &&ObjectName| prompt_revisions.contains_key(name);
     Compiled {
         unkept: snapshot
@@ -207,7 +217,8 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
             .filter(|name| !is_kept(name))
             .cloned()
             .collect(),
-        snapshot,
+        snapshot: Arc::new(snapshot),
+        digests: Arc::new(digests),
         diagnostics: report.into_diagnostics(),
     }
 }
@@ -236,11 +247,28 @@ fn prompts(
         &resources.prompt_templates,
         &previous.prompts,
         report,
-        |name, object| prompt::accept(name, &object.spec, config_maps),
+        |name, object| prompt::accept(name, &object.spec, config_maps, previous.prompts.get(name)),
     );
     let accepted = prompt::resolve(accepted, config_maps, report);
     let prompts = prompt_revision::activate(accepted, &mut revisions, previous, report);
     (prompts, revisions)
+}
+
+/// Not derived: that would ask it of the kind, which is shared.
+impl<K> Clone for Submitted<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Submitted::WellFormed(object) => Submitted::WellFormed(Arc::clone(object)),
+            Submitted::Malformed(faults) => Submitted::Malformed(faults.clone()),
+            Submitted::PartlyReadable {
+                faults,
+                allowed_namespaces,
+            } => Submitted::PartlyReadable {
+                faults: faults.clone(),
+                allowed_namespaces: allowed_namespaces.clone(),
+            },
+        }
+    }
 }
 
 impl<K: kube::Resource> Submitted<K> {

@@ -18,6 +18,15 @@ pub enum Kind {
     ConfigMap,
 }
 
+const KINDS: [Kind; 6] = [
+    Kind::Provider,
+    Kind::PromptTemplate,
+    Kind::PromptRevision,
+    Kind::Route,
+    Kind::Secret,
+    Kind::ConfigMap,
+];
+
 impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, formatter)
@@ -38,10 +47,14 @@ pub struct ObjectId {
     pub name: ObjectName,
 }
 
-/// A text that should have been `namespace/name`.
+/// A text that should have been `namespace/name`, or `Kind namespace/name`.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not of the form namespace/name")]
-pub struct ParseError(String);
+pub enum ParseError {
+    #[error("`{0}` is not of the form namespace/name")]
+    Name(String),
+    #[error("`{0}` is not of the form Kind namespace/name, of a known kind")]
+    Id(String),
+}
 
 impl ObjectName {
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
@@ -66,7 +79,7 @@ impl FromStr for ObjectName {
             Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
                 Ok(Self::new(namespace, name))
             }
-            _ => Err(ParseError(text.to_owned())),
+            _ => Err(ParseError::Name(text.to_owned())),
         }
     }
 }
@@ -88,5 +101,41 @@ impl<'de> Deserialize<'de> for ObjectName {
 impl fmt::Display for ObjectId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.kind, self.name)
+    }
+}
+
+impl FromStr for ObjectId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let fault = || ParseError::Id(text.to_owned());
+        let (kind, name) = text.split_once(' ').ok_or_else(fault)?;
+        let kind = KINDS
+            .into_iter()
+            .find(|known| known.to_string() == kind)
+            .ok_or_else(fault)?;
+        Ok(Self {
+            kind,
+            name: name.parse()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_read_as_it_is_written() {
+        for kind in KINDS {
+            let id = ObjectId {
+                kind,
+                name: ObjectName::new("team-a", "chat"),
+            };
+            assert_eq!(id.to_string().parse::<ObjectId>().unwrap(), id);
+        }
+        for wrong in ["Route", "Route chat", "Pod team-a/chat", "Route  team-a/chat/x"] {
+            assert!(wrong.parse::<ObjectId>().is_err(), "{wrong}");
+        }
     }
 }

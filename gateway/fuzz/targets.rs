@@ -110,7 +110,7 @@ fn route() -> Arc<Route> {
         let reading = Loader::new(&directory.0).expect("the directory is there").read();
         let compiled = compile(&reading.resources, &Settings::default(), None);
         assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-        Config::resolve(compiled.snapshot, None)
+        Config::resolve(std::sync::Arc::unwrap_or_clone(compiled.snapshot), None)
     });
     Arc::clone(CONFIG.all_routes()[0])
 }
@@ -315,7 +315,7 @@ fn manifests(data: &[u8]) {
     let first = compile(&reading.resources, &Settings::default(), None);
     let second = compile(&reading.resources, &Settings::default(), Some(&first.snapshot));
     assert_eq!(first.snapshot.revision, second.snapshot.revision);
-    Config::resolve(second.snapshot, None);
+    Config::resolve(std::sync::Arc::unwrap_or_clone(second.snapshot), None);
 }
 
 /// A directory of one file, for this process; in memory where there is such a place.

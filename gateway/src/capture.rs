@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ mod escaped;
 mod examples;
 mod inbox;
 mod lane;
+mod pace;
 pub mod policy;
 pub mod record;
 mod redact;
@@ -38,7 +39,8 @@ use budget::Budget;
 use examples::Examples;
 use inbox::Inbox;
 use lane::{Lane, SharedHealth, Terms};
-use policy::LimitsByRoute;
+use pace::Paces;
+use policy::{LimitsByRoute, Policy};
 use record::Record;
 use writer::Writer;
 
@@ -75,6 +77,8 @@ pub struct Queue {
     inbox: Arc<Inbox>,
     dropped_records: AtomicU64,
     dropped_contents: AtomicU64,
+    paces: Paces,
+    thinned_contents: AtomicU64,
     examples: SharedHealth,
     analytics: SharedHealth,
     database: Arc<Database>,
@@ -182,12 +186,32 @@ impl Queue {
             inbox,
             dropped_records: AtomicU64::new(0),
             dropped_contents: AtomicU64::new(0),
+            paces: Paces::new(Instant::now()),
+            thinned_contents: AtomicU64::new(0),
             examples: healths.0,
             analytics: healths.1,
             database,
             limits,
             writer: Mutex::new(Some(writer)),
         })
+    }
+
+    /// Whether the content of a request whose body has `bytes` is to be kept: its Route wants it, and it does not come faster than content
+    /// is taken. None when the Route does not want it.
+    pub fn keeps_content(&self, policy: &Policy, id: &str, bytes: usize, now: Instant) -> Option<bool> {
+        if !policy.wants_content(id) {
+            return None;
+        }
+        let keeps = policy.pace.take(1, now) && self.paces.take(bytes as u64, now);
+        if !keeps {
+            self.thinned_contents.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(keeps)
+    }
+
+    /// Requests whose content was left out because it came faster than content is taken, since the start.
+    pub fn thinned_contents(&self) -> u64 {
+        self.thinned_contents.load(Ordering::Relaxed)
     }
 
     /// Takes one request's record. Never waits; what finds no room is dropped and counted, content before figures.

@@ -257,6 +257,7 @@ fn string_data_of_a_secret_goes_over_its_data() {
     };
     let data: Vec<(String, Vec<u8>)> = secret
         .data
+        .clone()
         .unwrap()
         .into_iter()
         .map(|(key, value)| (key, value.0))

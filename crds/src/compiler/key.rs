@@ -1,6 +1,6 @@
 //! Client keys among the Secrets.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Secret;
 
@@ -14,7 +14,7 @@ use crate::{
 /// The entry of each Secret that is labelled as a client key. A malformed one keeps its last good entry, but never a key that
 /// the Secret no longer holds.
 pub(super) fn entries(
-    secrets: &BTreeMap<ObjectName, Secret>,
+    secrets: &BTreeMap<ObjectName, Arc<Secret>>,
     previous: &BTreeMap<ObjectName, KeyEntry>,
     report: &mut Report,
 ) -> BTreeMap<ObjectName, KeyEntry> {

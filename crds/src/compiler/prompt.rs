@@ -33,11 +33,12 @@ enum Unread {
     Bad(Vec<Diagnostic>),
 }
 
-/// Judges a `PromptTemplate`.
+/// Judges a `PromptTemplate`. What it said `before` is not judged again.
 pub(super) fn accept(
     name: &ObjectName,
     spec: &PromptTemplateSpec,
-    config_maps: &BTreeMap<ObjectName, ConfigMap>,
+    config_maps: &BTreeMap<ObjectName, Arc<ConfigMap>>,
+    before: Option<&PromptEntry>,
 ) -> Outcome<PromptEntry> {
     let PromptTemplateSpec {
         messages,
@@ -75,7 +76,12 @@ pub(super) fn accept(
         parameters: parameters.clone(),
         response_format: response_format.clone(),
     };
-    let mut diagnostics = check(&content, source.is_some());
+    let known = before.filter(|before| !before.stale && *before.content == content);
+    let mut diagnostics = if known.is_some() {
+        Vec::new()
+    } else {
+        check(&content, source.is_some())
+    };
     if name.name.len() > LONGEST_NAME {
         let message = format!("must be at most {LONGEST_NAME} characters, so that its revisions can have names");
         diagnostics.push(Diagnostic::not_accepted(Reason::Invalid, "metadata.name", message));
@@ -85,7 +91,7 @@ pub(super) fn accept(
     }
     Outcome::Accepted(PromptEntry {
         stale: false,
-        content: Arc::new(content),
+        content: known.map_or_else(|| Arc::new(content), |known| Arc::clone(&known.content)),
         messages_from: source.cloned(),
         pinned_revision: pinned_revision.clone(),
         revision_history_limit: revision_history_limit
@@ -157,7 +163,7 @@ fn check_format(format: &ResponseFormat) -> Option<Diagnostic> {
 /// Reads the `ConfigMaps` of stale entries again: one that is gone takes the prompt with it, good new messages are taken.
 pub(super) fn resolve(
     accepted: BTreeMap<ObjectName, PromptEntry>,
-    config_maps: &BTreeMap<ObjectName, ConfigMap>,
+    config_maps: &BTreeMap<ObjectName, Arc<ConfigMap>>,
     report: &mut Report,
 ) -> BTreeMap<ObjectName, PromptEntry> {
     let mut resolved = BTreeMap::new();
@@ -182,7 +188,7 @@ pub(super) fn resolve(
 fn read(
     namespace: &str,
     source: &ConfigMapKeyRef,
-    config_maps: &BTreeMap<ObjectName, ConfigMap>,
+    config_maps: &BTreeMap<ObjectName, Arc<ConfigMap>>,
 ) -> Result<Vec<Message>, Unread> {
     let ConfigMapKeyRef { name, key } = source;
     let gone = |reason, message| Unread::Gone(Diagnostic::not_resolved(reason, SOURCE_FIELD, message));

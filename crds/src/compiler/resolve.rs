@@ -1,6 +1,6 @@
 //! References against what exists now: credentials of Providers, Providers and prompts of Routes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Secret;
 
@@ -24,7 +24,7 @@ const LONGEST_CREDENTIAL: usize = 8192;
 
 /// Where credentials come from.
 pub(super) struct Credentials<'a> {
-    pub(super) secrets: &'a BTreeMap<ObjectName, Secret>,
+    pub(super) secrets: &'a BTreeMap<ObjectName, Arc<Secret>>,
     pub(super) settings: &'a Settings,
 }
 
@@ -87,7 +87,15 @@ impl Credentials<'_> {
         let withdrawn =
             |reason, message: String| Err(Missing::Withdrawn(Diagnostic::not_resolved(reason, field, message)));
         let Some(secret) = self.secrets.get(&ObjectName::new(namespace, name)) else {
-            return withdrawn(Reason::SecretNotFound, format!("there is no Secret {namespace}/{name}"));
+            let known = self.settings.secret_namespaces.as_ref();
+            let message = if known.is_none_or(|known| known.contains(namespace)) {
+                format!("there is no Secret {namespace}/{name}")
+            } else {
+                format!(
+                    "Secret {namespace}/{name} is not known: Secrets of namespace {namespace} are not read (--secret-namespaces of the operator)"
+                )
+            };
+            return withdrawn(Reason::SecretNotFound, message);
         };
         if !is_labelled(secret, CREDENTIAL_LABEL) {
             let message = format!("Secret {namespace}/{name} does not carry the label {CREDENTIAL_LABEL}: \"true\"");

@@ -37,8 +37,8 @@ pub(super) fn put(resources: &mut Resources, document: &Value) {
                 Admitted::PromptRevision(object) => {
                     drop(resources.prompt_revisions.insert(name, Submitted::WellFormed(object)));
                 }
-                Admitted::Secret(object) => drop(resources.secrets.insert(name, *object)),
-                Admitted::ConfigMap(object) => drop(resources.config_maps.insert(name, *object)),
+                Admitted::Secret(object) => drop(resources.secrets.insert(name, object)),
+                Admitted::ConfigMap(object) => drop(resources.config_maps.insert(name, object)),
             }
         }
         Err(refused) => {
@@ -57,7 +57,7 @@ pub(super) fn put(resources: &mut Resources, document: &Value) {
 pub(super) fn settings() -> Settings {
     Settings {
         simulator_url: Some("http://127.0.0.1:9999/".to_owned()),
-        ambient_credentials: BTreeMap::new(),
+        ..Settings::default()
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Books {
     pub(super) requests: u64,
     /// Requests whose record, or its content, the gateway gave up, by the counters of its metrics.
     pub(super) dropped: f64,
+    /// Requests whose content was left out because content came faster than it is taken; their figures were kept.
+    pub(super) thinned: f64,
 }
 
 #[derive(Deserialize)]
@@ -28,9 +30,11 @@ pub(super) async fn check(stage: &Stage) -> anyhow::Result<Option<Books>> {
     };
     let metrics = fetch(admin, "/metrics", None).await.context("GET /metrics")?;
     ensure!(metrics.status == 200, "GET /metrics answered {}", metrics.status);
+    let metrics = String::from_utf8_lossy(&metrics.body);
     let books = Books {
         requests: stage.sent_to_gateway,
-        dropped: sum_dropped(&String::from_utf8_lossy(&metrics.body)),
+        dropped: sum_counters(&metrics, "dropped"),
+        thinned: sum_counters(&metrics, "thinned"),
     };
 
     let path = "/v1/system/analytics";
@@ -51,13 +55,9 @@ pub(super) async fn check(stage: &Stage) -> anyhow::Result<Option<Books>> {
 }
 
 /// Over all counters that are called so, records and contents alike.
-fn sum_dropped(metrics: &str) -> f64 {
+fn sum_counters(metrics: &str, called: &str) -> f64 {
     let samples = metrics.lines().filter(|line| !line.starts_with('#'));
-    let named = samples.filter(|line| {
-        line.split(['{', ' '])
-            .next()
-            .is_some_and(|name| name.contains("dropped"))
-    });
+    let named = samples.filter(|line| line.split(['{', ' ']).next().is_some_and(|name| name.contains(called)));
     named
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum()
@@ -70,6 +70,6 @@ mod tests {
     #[test]
     fn dropped_records_are_summed_over_labels_and_counters() {
         let text = "# HELP a_dropped_total x\na_dropped_total{store=\"examples\"} 2\na_dropped_total{store=\"rows\"} 3\nother 9\n";
-        assert!((sum_dropped(text) - 5.0).abs() < f64::EPSILON);
+        assert!((sum_counters(text, "dropped") - 5.0).abs() < f64::EPSILON);
     }
 }

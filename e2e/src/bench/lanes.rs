@@ -15,6 +15,8 @@ pub(super) struct Lane {
     pub(super) prompt_bytes: usize,
     /// Chunks with content in each answer; none if answers are not streamed.
     pub(super) chunks: Option<usize>,
+    /// The Routes have a prompt, whose variables the requests fill.
+    pub(super) prompt: bool,
     /// Routes that the requests are spread over, in turn.
     pub(super) routes: usize,
     /// Of the aimed length of a window: what 100 KB prompts put on the disk in whole windows is gigabytes.
@@ -33,6 +35,7 @@ const PLAIN: Lane = Lane {
     connections: 8,
     prompt_bytes: 150,
     chunks: None,
+    prompt: false,
     routes: 1,
     window_share: 1.0,
     by_default: true,
@@ -40,8 +43,14 @@ const PLAIN: Lane = Lane {
     may_drop: false,
 };
 
-const LANES: [Lane; 6] = [
+const LANES: [Lane; 7] = [
     PLAIN,
+    Lane {
+        name: "prompt",
+        prompt: true,
+        max_ratio: Some(3.0),
+        ..PLAIN
+    },
     Lane {
         name: "long",
         prompt_bytes: 100_000,
@@ -134,7 +143,7 @@ mod tests {
     fn a_misspelt_lane_is_refused_with_the_names_that_exist() {
         let error = Lane::chosen(&["plane".to_owned()]).unwrap_err().to_string();
         assert!(
-            error.contains("plane") && error.contains("plain, long, stream"),
+            error.contains("plane") && error.contains("plain, prompt, long"),
             "{error}"
         );
     }
@@ -143,7 +152,7 @@ mod tests {
     fn without_names_the_lanes_run_that_have_a_bound() {
         let lanes = Lane::chosen(&[]).unwrap();
         let names: Vec<&str> = lanes.iter().map(|lane| lane.name).collect();
-        assert_eq!(names, ["plain", "long", "stream", "routes"]);
+        assert_eq!(names, ["plain", "prompt", "long", "stream", "routes"]);
         assert!(LANES.iter().all(|lane| lane.by_default == lane.max_ratio.is_some()));
     }
 }

@@ -17,6 +17,7 @@ use clap::Args;
 ///
 /// Lanes, with the bound on the gateway's CPU in those of the control:
 ///   plain    8 connections, 0.4 KB request                        2.2
+///   prompt   as plain, the Route has a prompt with two variables  3
 ///   long     8 connections, 100 KB prompt                         1.5
 ///   stream   32 streams of 200 chunks, 2 to 3 ms apart; by chunk  1.4
 ///   routes   as plain, spread over 5,000 Routes                   2.2, and at most a tenth more than in plain

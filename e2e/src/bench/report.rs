@@ -100,9 +100,11 @@ pub(super) fn lane(rounds: &Rounds, seed: u64) {
         }
     }
     if let Some(books) = rounds.books {
-        let name = format!("{}.gateway.dropped", rounds.lane.name);
-        let share = 100.0 * books.dropped / whole(books.requests);
-        say(&format!("{name:<32} {share:>31.2} {:<11} {:>18}", "%", "-"));
+        for (what, count) in [("dropped", books.dropped), ("thinned", books.thinned)] {
+            let name = format!("{}.gateway.{what}", rounds.lane.name);
+            let share = 100.0 * count / whole(books.requests);
+            say(&format!("{name:<32} {share:>31.2} {:<11} {:>18}", "%", "-"));
+        }
     }
     note(&threads(rounds));
     note(&footnote(rounds, seed));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use super::dress::{self, KEY};
+use super::dress::{self, KEY, VARIABLES};
 use super::lanes::Lane;
 use super::options::GatewayOptions;
 use crate::load::{ChatRequest, RequestTemplate, fetch};
@@ -132,7 +132,7 @@ impl Cast<'_> {
         fs::create_dir(&manifests)
             .and_then(|()| fs::create_dir(&data))
             .context("failed to make a directory")?;
-        dress::write_manifests(&manifests, upstream, &self.lane.models())?;
+        dress::write_manifests(&manifests, upstream, self.lane)?;
         let (address, admin) = (free_address()?, free_address()?);
         let mut arguments: Vec<PathBuf> = vec!["serve".into(), "--manifests".into(), manifests, "--data".into(), data];
         for (name, value) in [
@@ -167,6 +167,7 @@ impl Cast<'_> {
                 key: Some(KEY),
                 model,
                 prompt_bytes: self.lane.prompt_bytes,
+                variables: if self.lane.prompt { &VARIABLES[..] } else { &[] },
                 expect: self.lane.expect(),
             })
         };

@@ -168,6 +168,7 @@ mod tests {
             books: Some(Books {
                 requests: 10_000,
                 dropped,
+                thinned: 0.0,
             }),
         }
     }

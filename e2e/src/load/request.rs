@@ -15,6 +15,8 @@ pub struct ChatRequest<'a> {
     pub model: &'a str,
     /// Length of the user's message in bytes.
     pub prompt_bytes: usize,
+    /// Of the Route's prompt; none are sent if there are none.
+    pub variables: &'a [(&'a str, &'a str)],
     /// Decides also whether the request asks for a stream.
     pub expect: Expect,
 }
@@ -42,6 +44,9 @@ impl RequestTemplate {
             "max_tokens": 256,
             "user": "bench",
         });
+        for (name, value) in chat.variables {
+            body["variables"][name] = json!(value);
+        }
         if matches!(chat.expect, Expect::Stream { .. }) {
             body["stream"] = json!(true);
             body["stream_options"] = json!({"include_usage": true});
@@ -92,6 +97,7 @@ mod tests {
             key: Some("k"),
             model: "m",
             prompt_bytes: 300,
+            variables: &[("a", "b")],
             expect,
         };
         let mut template = RequestTemplate::chat(&chat);
@@ -101,6 +107,7 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}", body.len())));
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["stream"], true);
+        assert_eq!(body["variables"]["a"], "b");
         assert!(
             body["messages"][1]["content"]
                 .as_str()

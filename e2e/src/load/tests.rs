@@ -53,6 +53,7 @@ fn plan(target: SocketAddr, expects: &[Expect], count: u64) -> Plan {
             key: None,
             model: "m",
             prompt_bytes: 10,
+            variables: &[],
             expect: *expect,
         };
         RequestTemplate::chat(&chat)

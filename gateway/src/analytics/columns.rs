@@ -44,7 +44,7 @@ pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
     columns.signed("cost_pico_usd", |entry| entry.record.cost_pico_usd);
     columns.flag("content_kept", |entry| match &entry.record.content {
         Some(_) => Some(true),
-        None => entry.content_dropped.then_some(false),
+        None => (entry.content_dropped || entry.record.is_thinned).then_some(false),
     });
     columns.name("prompt_name", |entry| answering(entry)?.prompt.as_deref());
     columns.name("revision_name", |entry| answering(entry)?.revision.as_deref());

@@ -19,9 +19,14 @@ use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newes
 pub(super) const FILE: &str = "analytics.duckdb";
 pub(super) const LOG: &str = "analytics.duckdb.wal";
 const MEMORY: &str = "64MB";
-/// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
-/// a larger log means less writing.
-const CHECKPOINT_BYTES: u64 = 64_000_000;
+/// Log past which the file is brought up to date. What is not yet there is in memory, and each time rewrites the last, not yet full group of
+/// rows: with the engine's own groups of 122,880 that would be much of either.
+const CHECKPOINT_BYTES: u64 = 8_000_000;
+const GROUP_ROWS: u64 = 30_720;
+/// Freed memory past which the engine gives it back; its own bounds are in hundreds of megabytes.
+const ALLOCATOR_BYTES: u64 = 1_000_000;
+/// What the file is called within the engine.
+const CATALOG: &str = "analytics";
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.
@@ -147,6 +152,7 @@ impl Database {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let shared = gate.as_ref().ok_or(QueryError::Closed)?;
         let connection = shared.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?;
+        connection.execute_batch(&format!("USE {CATALOG}"))?;
         query(connection)
     }
 
@@ -202,8 +208,14 @@ fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// The size of groups can only be told to a file that is attached.
 fn connect(file: &Path) -> duckdb::Result<Connection> {
-    Connection::open_with_flags(file, config()?)
+    let connection = Connection::open_in_memory_with_flags(config()?)?;
+    let file = file.to_string_lossy().replace('\'', "''");
+    connection.execute_batch(&format!(
+        "ATTACH '{file}' AS {CATALOG} (ROW_GROUP_SIZE {GROUP_ROWS}); USE {CATALOG};"
+    ))?;
+    Ok(connection)
 }
 
 fn config() -> duckdb::Result<Config> {
@@ -223,7 +235,8 @@ fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
     let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
     format!(
-        "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
+        "SET allocator_flush_threshold = '{ALLOCATOR_BYTES}B'; SET allocator_bulk_deallocation_flush_threshold = '{ALLOCATOR_BYTES}B';
+         SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
         path("backup"),

@@ -145,7 +145,7 @@ COMMENT ON VIEW requests IS 'One row per client request.';
 COMMENT ON COLUMN requests.created IS 'When the head of the request was read, in UTC. Also of attempts: of their request.';
 COMMENT ON COLUMN requests.target IS 'Of the last attempt, as are provider and model.';
 COMMENT ON COLUMN requests.cost_pico_usd IS '10^-12 USD; null when a price or the tokens are unknown.';
-COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: the queue had no room for it.';
+COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: more came than is taken, or the queue had no room for it.';
 COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
 ",
 "
@@ -193,7 +193,7 @@ COMMENT ON VIEW requests IS 'One row per client request.';
 COMMENT ON COLUMN requests.created IS 'When the head of the request was read, in UTC. Also of attempts: of their request.';
 COMMENT ON COLUMN requests.target IS 'Of the last attempt, as are provider, model, prompt and revision.';
 COMMENT ON COLUMN requests.cost_pico_usd IS '10^-12 USD; null when a price or the tokens are unknown.';
-COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: the queue had no room for it.';
+COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: more came than is taken, or the queue had no room for it.';
 COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
 ",
 "

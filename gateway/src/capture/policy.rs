@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crds::snapshot::CaptureEntry;
 
+use super::pace::Pace;
 use super::redact::Redactions;
 
 /// What is kept of the requests of one Route.
@@ -16,6 +18,8 @@ pub struct Policy {
     sample_percent: u32,
     pub redactions: Option<Arc<Redactions>>,
     pub limits: Limits,
+    /// How fast examples are taken at most; it goes on from configuration to configuration.
+    pub pace: Arc<Pace>,
 }
 
 /// How much is kept, and for how long.
@@ -29,8 +33,12 @@ pub struct Limits {
 pub type LimitsByRoute = HashMap<Arc<str>, Limits>;
 
 impl Policy {
-    pub fn of(entry: &CaptureEntry) -> Self {
+    /// The pace of `before` goes on if it is the same.
+    pub fn of(entry: &CaptureEntry, before: Option<&Self>) -> Self {
+        let pace = Pace::of_examples(entry.max_examples, Instant::now());
+        let before = before.map(|policy| &policy.pace).filter(|before| pace.is_as(before));
         Self {
+            pace: before.cloned().unwrap_or_else(|| Arc::new(pace)),
             metadata: entry.metadata,
             content: entry.content,
             sample_percent: entry.sample_percent,
@@ -39,8 +47,8 @@ impl Policy {
         }
     }
 
-    /// Whether the content of the request with this id is kept. The same id always gives the same answer, on every pod.
-    pub fn keeps_content(&self, id: &str) -> bool {
+    /// Whether the content of the request with this id is wanted, if the pace allows. The same id always gives the same answer, on every pod.
+    pub fn wants_content(&self, id: &str) -> bool {
         self.content && (self.sample_percent >= 100 || hash(id) % 100 < u64::from(self.sample_percent))
     }
 }
@@ -75,11 +83,12 @@ mod tests {
     use crate::capture::sample::Traffic;
 
     fn policy(sample_percent: u32) -> Policy {
-        Policy::of(&CaptureEntry {
+        let entry = CaptureEntry {
             content: true,
             sample_percent,
             ..CaptureEntry::default()
-        })
+        };
+        Policy::of(&entry, None)
     }
 
     #[test]
@@ -89,7 +98,7 @@ mod tests {
             .into_iter()
             .map(|record| record.id)
             .collect();
-        let kept = |percent| ids.iter().filter(|id| policy(percent).keeps_content(id)).count();
+        let kept = |percent| ids.iter().filter(|id| policy(percent).wants_content(id)).count();
         assert_eq!((kept(0), kept(100)), (0, 20_000));
         for percent in [1, 10, 50] {
             let expected = 200 * percent as usize;
@@ -101,7 +110,7 @@ mod tests {
         }
         assert!(
             ids.iter()
-                .all(|id| !policy(10).keeps_content(id) || policy(11).keeps_content(id))
+                .all(|id| !policy(10).wants_content(id) || policy(11).wants_content(id))
         );
     }
 }

@@ -63,6 +63,8 @@ pub struct Record {
     pub cost_pico_usd: Option<i64>,
     /// Present when the Route captures content.
     pub content: Option<Content>,
+    /// The Route captures content, and more came than is taken.
+    pub is_thinned: bool,
     /// What is replaced in all of the above before it is stored.
     pub redactions: Option<Arc<Redactions>>,
 }

@@ -61,6 +61,7 @@ impl Traffic {
             cost_pico_usd: self.maybe(|traffic| traffic.random.random_range(0..1 << 50)),
             attempts,
             content: self.maybe(Self::content),
+            is_thinned: false,
             redactions: None,
         }
     }

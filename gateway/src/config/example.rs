@@ -1,5 +1,7 @@
 //! Configurations for tests, from manifests as people write them.
 
+use std::sync::Arc;
+
 use crds::{
     admission::admit,
     compiler::{Compiled, Resources, Settings, compile},
@@ -28,7 +30,7 @@ pub(crate) fn compiled(objects: &[Value], add: impl FnOnce(&mut Resources)) -> C
 pub(crate) fn config(objects: &[Value]) -> Config {
     let compiled = compiled(objects, |_| {});
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    Config::resolve(compiled.snapshot, None)
+    Config::resolve(Arc::unwrap_or_clone(compiled.snapshot), None)
 }
 
 pub(crate) fn object(kind: &str, name: &str, spec: Value) -> Value {

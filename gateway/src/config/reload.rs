@@ -44,7 +44,7 @@ impl Reload {
         revisions.keep(&mut compiled);
         let faults = all_faults(&compiled, &sources, &faults);
         Self {
-            config: Arc::new(Config::resolve(compiled.snapshot, None)),
+            config: Arc::new(Config::resolve(Arc::unwrap_or_clone(compiled.snapshot), None)),
             settings,
             revisions,
             faults,
@@ -106,7 +106,10 @@ impl Reload {
         self.faults = all_faults(&compiled, &sources, &faults);
         self.warnings = warnings;
         if compiled.snapshot.revision != self.config.snapshot.revision {
-            self.config = Arc::new(Config::resolve(compiled.snapshot, Some(&self.config)));
+            self.config = Arc::new(Config::resolve(
+                Arc::unwrap_or_clone(compiled.snapshot),
+                Some(&self.config),
+            ));
             app.config.store(Arc::clone(&self.config));
             app.metrics.config_reloads.inc();
             app.metrics.config_loaded_unix_seconds.set(Timestamp::now().as_second());

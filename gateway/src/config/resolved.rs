@@ -399,7 +399,7 @@ impl Route {
             breaker: entry.breaker,
             affinity: entry.affinity,
             commit_after: entry.timeouts.commit_after,
-            capture: Policy::of(&entry.capture),
+            capture: Policy::of(&entry.capture, before.map(|route| &route.capture)),
             object: object.clone(),
             targets,
             name,

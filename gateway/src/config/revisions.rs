@@ -6,6 +6,7 @@ use std::{
     fs, io,
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crds::{
@@ -28,7 +29,7 @@ const ORPHANS: usize = 10;
 pub struct Revisions {
     directory: PathBuf,
     now: fn() -> Timestamp,
-    kept: BTreeMap<ObjectName, PromptRevision>,
+    kept: BTreeMap<ObjectName, Arc<PromptRevision>>,
     /// Those that could not be written yet.
     unwritten: BTreeSet<ObjectName>,
 }
@@ -56,7 +57,7 @@ impl Revisions {
     /// Adds what is kept to what was read. What stands in a manifest counts.
     pub fn add_to(&self, resources: &mut Resources) {
         for (name, revision) in &self.kept {
-            let submitted = || Submitted::WellFormed(Box::new(revision.clone()));
+            let submitted = || Submitted::WellFormed(Arc::clone(revision));
             resources.prompt_revisions.entry(name.clone()).or_insert_with(submitted);
         }
     }
@@ -64,14 +65,14 @@ impl Revisions {
     /// Keeps the revisions that are new.
     pub fn keep(&mut self, compiled: &mut Compiled) {
         for name in &compiled.unkept {
-            let Some(entry) = compiled.snapshot.revisions.get_mut(name) else {
+            let Some(entry) = Arc::make_mut(&mut compiled.snapshot).revisions.get_mut(name) else {
                 continue;
             };
             let now = (self.now)();
             entry.created = Some(now.to_string());
             let mut revision = revision_manifest(name, entry);
             revision.metadata.creation_timestamp = Some(Time(now));
-            self.kept.insert(name.clone(), revision);
+            self.kept.insert(name.clone(), Arc::new(revision));
             self.unwritten.insert(name.clone());
         }
         for name in std::mem::take(&mut self.unwritten) {
@@ -154,7 +155,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn read(path: &Path) -> Result<(ObjectName, PromptRevision), String> {
+fn read(path: &Path) -> Result<(ObjectName, Arc<PromptRevision>), String> {
     let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_FILE_BYTES {
         return Err(format!("longer than {MAX_FILE_BYTES} bytes"));
@@ -173,7 +174,7 @@ fn read(path: &Path) -> Result<(ObjectName, PromptRevision), String> {
     let Admitted::PromptRevision(revision) = admitted else {
         return Err(format!("holds {id}"));
     };
-    Ok((id.name, *revision))
+    Ok((id.name, revision))
 }
 
 /// Writes a file that is there whole or not at all.

@@ -34,7 +34,7 @@ pub(crate) fn config(routes: &[(&str, &[&str])], previous: Option<&Config>) -> C
     let reading = Loader::new(directory.path()).unwrap().read();
     let compiled = compile(&reading.resources, &Settings::default(), None);
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    Config::resolve(compiled.snapshot, previous)
+    Config::resolve(Arc::unwrap_or_clone(compiled.snapshot), previous)
 }
 
 pub(crate) fn route(config: &Config, name: &str) -> Arc<Route> {

@@ -63,6 +63,7 @@ fn in_the_open(app: &App, config: &Config, faults: usize) -> Value {
             "capacity_bytes": queue.capacity_bytes(),
             "dropped_records": dropped.records,
             "dropped_contents": dropped.contents,
+            "thinned_contents": queue.thinned_contents(),
         },
     });
     if let Some(fleet) = &app.fleet {

@@ -114,6 +114,7 @@ impl Exchange {
             usage: None,
             cost_pico_usd: None,
             content: None,
+            is_thinned: false,
             redactions: None,
         };
         ledger.metrics.in_flight.inc();
@@ -143,10 +144,13 @@ impl Exchange {
     pub fn routed(&mut self, route: &Route, request: &Bytes) {
         self.route = Some(route.metrics.clone());
         self.is_recorded = route.capture.metadata;
+        let (policy, now) = (&route.capture, self.begun.into_std());
+        let keeps = self.ledger.queue.keeps_content(policy, self.id(), request.len(), now);
         let record = self.record();
         record.route = Some(Arc::clone(&route.name));
         record.redactions.clone_from(&route.capture.redactions);
-        if route.capture.keeps_content(&record.id) {
+        record.is_thinned = keeps == Some(false);
+        if keeps == Some(true) {
             record.content = Some(Content {
                 request: request.clone(),
                 answer: Answer::None,

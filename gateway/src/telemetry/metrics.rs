@@ -204,6 +204,7 @@ fn show_queue(queue: &Queue, page: &mut Page) {
     page.gauge(&families::QUEUE_CAPACITY, &[], queue.capacity_bytes() as u64);
     page.counter(&families::DROPPED_RECORDS, &[], dropped.records);
     page.counter(&families::DROPPED_CONTENTS, &[], dropped.contents);
+    page.counter(&families::THINNED_CONTENTS, &[], queue.thinned_contents());
     let health = queue.health();
     let mut show = |store, health: &StoreHealth| {
         let store = [("store", store)];

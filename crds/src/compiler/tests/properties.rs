@@ -227,7 +227,7 @@ proptest! {
         documents.push(keyed("z"));
         documents.push(credential("keys", json!({"main": format!("{SECRET} broken\n")})));
         let compiled = again(&documents, &compiled(&before));
-        let Compiled { snapshot, diagnostics, unkept: _ } = &compiled;
+        let Compiled { snapshot, diagnostics, unkept: _, digests: _ } = &compiled;
         let diagnostics: Vec<_> = diagnostics.values().collect();
         let texts = [
             format!("{compiled:?}"),
@@ -249,7 +249,7 @@ fn the_revision_tells_every_change_of_content() {
         client_key("k", json!({"key": SECRET})),
         template("t", json!({"messages": [{"role": "user", "content": "x"}]})),
     ];
-    let revision = |documents: &[Value]| compiled(documents).snapshot.revision;
+    let revision = |documents: &[Value]| compiled(documents).snapshot.revision.clone();
     let mut revisions = vec![revision(&base)];
     let edits: [(usize, &str, Value); 6] = [
         (0, "/spec/baseUrl", json!("https://b.example.com")),

@@ -335,7 +335,10 @@ fn a_withdrawn_key_is_not_kept_beside_an_unusable_one() {
 fn a_rotated_key_makes_another_revision() {
     let with = |second: &str| {
         let data = json!({"main": SECRET, "second": second});
-        compiled(&[two_keys(), credential("keys", data)]).snapshot.revision
+        compiled(&[two_keys(), credential("keys", data)])
+            .snapshot
+            .revision
+            .clone()
     };
     assert_ne!(with("sk-one"), with("sk-two"));
 }
@@ -345,4 +348,22 @@ fn limits_reach_the_snapshot() {
     let limited = entry(json!({"vendor": "Simulated", "limits": {"maxConcurrent": 7}}));
     assert_eq!(limited.max_concurrent, Some(7));
     assert_eq!(entry(json!({"vendor": "Simulated"})).max_concurrent, None);
+}
+
+#[test]
+fn a_secret_of_a_namespace_that_is_not_read_is_told_from_one_that_is_not_there() {
+    let message = |namespace: &str| {
+        let settings = Settings {
+            secret_namespaces: Some(std::collections::BTreeSet::from([namespace.to_owned()])),
+            ..settings()
+        };
+        let compiled = compile(&resources(&[keyed("p")]), &settings, None);
+        let [diagnostic] = compiled.diagnostics.values().next().unwrap().as_slice() else {
+            panic!("{:?}", compiled.diagnostics)
+        };
+        assert_eq!(diagnostic.reason, Reason::SecretNotFound);
+        diagnostic.message.clone()
+    };
+    assert_eq!(message("default"), "there is no Secret default/keys");
+    assert!(message("other").contains("--secret-namespaces"), "{}", message("other"));
 }

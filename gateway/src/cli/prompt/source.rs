@@ -1,6 +1,6 @@
 //! Where the command finds prompts: a directory of manifests, compiled as the gateway would, or a running gateway.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use clap::Args;
@@ -40,7 +40,7 @@ pub(super) struct Place {
 
 /// What a place turned out to be.
 pub(super) enum Source {
-    Files(Box<Snapshot>),
+    Files(Arc<Snapshot>),
     Gateway(Remote),
 }
 
@@ -87,7 +87,7 @@ impl Place {
                     Revisions::open(data.join("revisions"), jiff::Timestamp::now).add_to(&mut resources);
                 }
                 let Compiled { snapshot, .. } = compile(&resources, &Settings::default(), None);
-                Ok(Source::Files(Box::new(snapshot)))
+                Ok(Source::Files(snapshot))
             }
             None => Ok(Source::Gateway(Remote::new(&url, key))),
         }

@@ -96,6 +96,7 @@ fn manifests(mut loader: Loader, simulator: Option<String>, gateway: Gateway) ->
     let settings = Settings {
         simulator_url: simulator,
         ambient_credentials: ambient_credentials(),
+        secret_namespaces: None,
     };
     let revisions = Revisions::open(gateway.data.join("revisions"), Timestamp::now);
     let reload = Reload::first(settings, revisions, loader.read());

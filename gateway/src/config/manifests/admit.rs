@@ -102,10 +102,10 @@ pub(in crate::config) fn put(object: Admitted, name: ObjectName, resources: &mut
             resources.prompt_revisions.insert(name, Submitted::WellFormed(object));
         }
         Admitted::Secret(object) => {
-            resources.secrets.insert(name, *object);
+            resources.secrets.insert(name, object);
         }
         Admitted::ConfigMap(object) => {
-            resources.config_maps.insert(name, *object);
+            resources.config_maps.insert(name, object);
         }
     }
 }

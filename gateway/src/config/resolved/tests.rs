@@ -10,7 +10,7 @@ use crate::config::example::{compiled, object, provider, route, template};
 fn snapshot(objects: &[Value]) -> Snapshot {
     let compiled = compiled(objects, |_| {});
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    compiled.snapshot
+    std::sync::Arc::unwrap_or_clone(compiled.snapshot)
 }
 
 fn objects(priced: u64, text: &str) -> Vec<Value> {
@@ -50,6 +50,6 @@ fn a_route_is_taken_over_when_it_and_all_that_it_needs_are_as_before() {
     let mut without = objects(1, "Be brief.");
     without.remove(0);
     let compiled = compiled(&without, |_| {});
-    let gone = Config::resolve(compiled.snapshot, Some(&before));
+    let gone = Config::resolve(std::sync::Arc::unwrap_or_clone(compiled.snapshot), Some(&before));
     assert_eq!(same(&before, &gone), ["priced"], "the others have no Provider any more");
 }

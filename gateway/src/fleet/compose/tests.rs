@@ -40,7 +40,7 @@ fn snapshot(version: u64) -> Snapshot {
 fn snapshot_of(objects: &[Value]) -> Snapshot {
     let compiled = compiled(objects, |_| {});
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    compiled.snapshot
+    std::sync::Arc::unwrap_or_clone(compiled.snapshot)
 }
 
 fn name(name: &str) -> ObjectName {

@@ -77,12 +77,12 @@ fn config(providers: &[(&str, Value)], route: &Value, before: Option<&Config>) -
         let provider: Provider = object("Provider", name, json!({ "spec": whole }));
         (
             ObjectName::new("default", *name),
-            Submitted::WellFormed(Box::new(provider)),
+            Submitted::WellFormed(Arc::new(provider)),
         )
     });
     let mut spec = json!({"model": "m"});
     spec.as_object_mut().unwrap().extend(route.as_object().unwrap().clone());
-    let route = Submitted::WellFormed(Box::new(object("Route", "r", json!({ "spec": spec }))));
+    let route = Submitted::WellFormed(Arc::new(object("Route", "r", json!({ "spec": spec }))));
     let secret = object(
         "Secret",
         "keys",
@@ -96,7 +96,7 @@ fn config(providers: &[(&str, Value)], route: &Value, before: Option<&Config>) -
     };
     let compiled = compile(&resources, &Settings::default(), None);
     assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-    Config::resolve(compiled.snapshot, before)
+    Config::resolve(Arc::unwrap_or_clone(compiled.snapshot), before)
 }
 
 fn route(config: &Config) -> &Route {

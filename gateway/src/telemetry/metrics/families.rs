@@ -139,6 +139,10 @@ pub(super) const DROPPED_CONTENTS: Family = counter(
     "route_switch_capture_dropped_contents_total",
     "Records that were kept without their content, for want of room in the queue.",
 );
+pub(super) const THINNED_CONTENTS: Family = counter(
+    "route_switch_capture_thinned_contents_total",
+    "Records that were kept without their content, because content came faster than it is taken.",
+);
 pub(super) const STORE_UP: Family = gauge(
     "route_switch_store_up",
     "Whether a store takes records: 1, or 0 while it fails.",
