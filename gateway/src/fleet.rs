@@ -40,8 +40,8 @@ use siblings::Siblings;
 
 /// Of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Pushes that wait for their turn; there is one operator, and a sibling now and then.
-const WAITING: usize = 16;
+/// Pushes that wait for their turn, each in memory; there is one operator, and at the start a few siblings.
+const WAITING: usize = 4;
 
 /// What the parts of a gateway share of its place in the fleet.
 pub struct Fleet {

@@ -15,6 +15,7 @@ use super::objects::Objects;
 use super::volume::Volume;
 use super::{CLIENT_KEY, Fleet, signed, statuses, text};
 use crate::client::Client;
+use crate::load::fetch;
 use crate::program::{Program, route_switch};
 use crate::wait::until;
 
@@ -137,8 +138,22 @@ impl Pod {
         .await
     }
 
+    /// Waits until its gateway is ready, whatever the Pod says.
+    pub async fn serving(&self) -> anyhow::Result<()> {
+        until(&format!("{} to be ready", self.name), async || {
+            let answer = fetch(self.admin, "/readyz", None).await;
+            Ok(answer.is_ok_and(|answer| answer.status == 200).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until it is ready and its Pod says so.
     pub async fn ready(&self) -> anyhow::Result<()> {
-        let ready = self.says("True").await;
+        let ready = async {
+            self.serving().await?;
+            self.says("True").await
+        };
+        let ready = ready.await;
         ready.with_context(|| format!("its log ends with {}", self.last_words()))
     }
 

@@ -5,6 +5,7 @@ mod counts;
 mod dialects;
 mod drain;
 mod faults;
+mod fleet;
 mod fleet_reads;
 mod keys;
 mod late;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use e2e::fleet::proxy::Proxy;
 use e2e::fleet::{Fleet, LEASE};
+use e2e::wait::{until, within};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
@@ -27,6 +28,8 @@ const STEPS: usize = 12;
 const MOST_WRITES: u32 = 8;
 /// At most so long between two steps, so that some meet in one compile and some do not.
 const LONGEST_PAUSE_MILLIS: u64 = 120;
+/// Beyond the longest pause before a watch or a write is tried again.
+const LONGEST: Duration = Duration::from_secs(90);
 const QUIET: Duration = Duration::from_millis(1500);
 /// The operator behind the proxy, and the one that starts afresh.
 const DISTURBED: usize = 0;
@@ -67,20 +70,39 @@ async fn sequence(fleet: &mut Fleet, proxy: &Proxy, seed: u64, kills: &mut u32) 
     disturbed(fleet, &mut random, kill, kills).await?;
     proxy.calm();
     keep_running(fleet)?;
-    fleet.quiet(QUIET).await?;
-    let before = State::of(fleet).await?;
-    before.agrees_with_the_compiler().context("after quiet")?;
+    let before = settled(fleet).await?;
 
     // A fresh start finds nothing to correct.
     fleet.operators[DISTURBED].stop().await?;
     fleet.operators[FRESH].run()?;
     fleet.operators[FRESH].ready().await?;
-    while fleet.awaited_leader().await? != FRESH {}
+    until("the fresh operator to lead", async || {
+        Ok((fleet.leader().await? == Some(FRESH)).then_some(()))
+    })
+    .await?;
     fleet.quiet(QUIET).await?;
     let after = State::of(fleet).await?;
     fleet.operators[FRESH].stop().await?;
     fleet.operators[DISTURBED].run()?;
     before.is(&after)
+}
+
+/// What it comes to when nothing is written any more.
+async fn settled(fleet: &mut Fleet) -> anyhow::Result<State> {
+    let mut last = None;
+    let settled = within(
+        LONGEST,
+        QUIET,
+        "pods and statuses to be what the objects say",
+        async || {
+            fleet.quiet(QUIET).await?;
+            let state = State::of(fleet).await?;
+            last = state.agrees_with_the_compiler().err();
+            Ok(last.is_none().then_some(state))
+        },
+    );
+    let settled = settled.await;
+    settled.with_context(|| format!("{last:#?}"))
 }
 
 async fn disturbed(

@@ -11,8 +11,6 @@ use crds::fleet::key::FleetKeys;
 use e2e::fleet::pod::{Pod, PodSettings};
 use e2e::fleet::traffic::Traffic;
 use e2e::fleet::{Fleet, signed};
-use e2e::load::fetch;
-use e2e::wait::until;
 use tokio::time::{Instant, sleep_until};
 
 use crate::catalogue::{Catalogue, Edit, propagated};
@@ -86,7 +84,7 @@ async fn outages(
     pod.kill()?;
     fs::remove_dir_all(&pod.data)?;
     pod.run()?;
-    ready_by_itself(pod).await?;
+    pod.serving().await?;
     traffic.doors[2].open();
     sleep_until(over).await;
     suite.plane.start().await?;
@@ -126,7 +124,7 @@ async fn kill_and_restart(pod: &mut Pod, traffic: &Traffic, door: usize) -> anyh
     pod.kill()?;
     let began = Instant::now();
     pod.run()?;
-    ready_by_itself(pod).await?;
+    pod.serving().await?;
     traffic.doors[door].open();
     tell(&format!(
         "for the reader: {} was killed and is ready again after {:.0?}",
@@ -134,15 +132,6 @@ async fn kill_and_restart(pod: &mut Pod, traffic: &Traffic, door: usize) -> anyh
         began.elapsed()
     ));
     Ok(())
-}
-
-/// Asks the gateway: its Pod cannot be written without an API server.
-async fn ready_by_itself(pod: &Pod) -> anyhow::Result<()> {
-    until(&format!("{} to be ready", pod.name), async || {
-        let answer = fetch(pod.admin, "/readyz", None).await;
-        Ok(answer.is_ok_and(|answer| answer.status == 200).then_some(()))
-    })
-    .await
 }
 
 async fn order(keys: &FleetKeys, pod: &Pod) -> anyhow::Result<Order> {
@@ -155,7 +144,7 @@ async fn keep_files(pod: &mut Pod, to: &Path) -> anyhow::Result<()> {
     pod.stop().await?;
     copy(&pod.data, to)?;
     pod.run()?;
-    ready_by_itself(pod).await
+    pod.serving().await
 }
 
 /// A pod whose volume was restored from weeks ago starts with what its siblings have.
@@ -167,7 +156,7 @@ async fn restored(fleet: &mut Fleet, old: &Path, keys: &FleetKeys) -> anyhow::Re
     fs::remove_dir_all(&pod.data)?;
     copy(old, &pod.data)?;
     pod.run()?;
-    ready_by_itself(pod).await?;
+    pod.serving().await?;
     let found = order(keys, pod).await?;
     ensure!(
         found == expected,

@@ -33,6 +33,14 @@ pub struct Unopened {
     pub words: String,
 }
 
+/// What was served before.
+#[derive(Clone, Copy)]
+pub struct Before<'a> {
+    pub snapshot: &'a Snapshot,
+    /// See [`Composed::partial`].
+    pub partial: &'a BTreeSet<ObjectName>,
+}
+
 /// What came of a Snapshot.
 pub struct Composed {
     /// Served from now on; its revision is that of the Snapshot.
@@ -40,13 +48,15 @@ pub struct Composed {
     pub refused: Refused,
     /// The entries of `snapshot` that stand there for refused ones.
     pub kept: Snapshot,
+    /// Routes that are refused and never were good: what they serve with some of their targets is no last good entry.
+    pub partial: BTreeSet<ObjectName>,
 }
 
-/// Composes what is served of `desired`. `good` is what was served before; `judge` says what is wrong with a revision of a prompt.
+/// Composes what is served of `desired`. `judge` says what is wrong with a revision of a prompt.
 pub fn compose(
     desired: Snapshot,
     opened: Opened,
-    good: &Snapshot,
+    before: Before<'_>,
     judge: impl Fn(&ObjectName, &RevisionEntry) -> Result<(), String>,
 ) -> Composed {
     let Snapshot {
@@ -59,7 +69,8 @@ pub fn compose(
         keys,
     } = desired;
     let mut composing = Composing {
-        good,
+        good: before.snapshot,
+        were_partial: before.partial,
         snapshot: Snapshot {
             version,
             revision,
@@ -68,6 +79,7 @@ pub fn compose(
         },
         refused: Refused::new(),
         kept: Snapshot::default(),
+        partial: BTreeSet::new(),
     };
     composing.providers(providers, opened);
     composing.revisions(revisions, judge);
@@ -77,21 +89,25 @@ pub fn compose(
         snapshot,
         refused,
         kept,
+        partial,
         ..
     } = composing;
     Composed {
         snapshot,
         refused,
         kept,
+        partial,
     }
 }
 
 /// A composition under way; it goes from what is needed to what needs it.
 struct Composing<'a> {
     good: &'a Snapshot,
+    were_partial: &'a BTreeSet<ObjectName>,
     snapshot: Snapshot,
     refused: Refused,
     kept: Snapshot,
+    partial: BTreeSet<ObjectName>,
 }
 
 impl Composing<'_> {
@@ -196,6 +212,7 @@ impl Composing<'_> {
         for (name, entry, words) in refused {
             self.refuse(Kind::Route, &name, &words);
             let known = self.good.routes.get(&name);
+            let known = known.filter(|_| !self.were_partial.contains(&name));
             let mut route = known.cloned().unwrap_or_else(|| entry.clone());
             if known.is_some() {
                 route.stale = true;
@@ -207,6 +224,8 @@ impl Composing<'_> {
             self.settle(&name.namespace, &mut route);
             if known.is_some() {
                 self.kept.routes.insert(name.clone(), route.clone());
+            } else {
+                self.partial.insert(name.clone());
             }
             self.snapshot.routes.insert(name, route);
         }

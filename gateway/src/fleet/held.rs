@@ -30,6 +30,8 @@ pub struct Held {
     pub refused: BTreeMap<ObjectId, String>,
     /// What is served in their place, credentials opened.
     pub kept: Arc<Snapshot>,
+    /// Routes that serve with some of their targets and never were good.
+    pub partial: BTreeSet<ObjectName>,
 }
 
 impl Held {

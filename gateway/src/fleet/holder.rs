@@ -2,6 +2,7 @@
 //! run on. Traffic never waits for it, and nothing here waits for a disk.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Fleet, NotTaken, VERSION,
-    compose::{Composed, Opened, Unopened, compose},
+    compose::{Before, Composed, Opened, Unopened, compose},
     file,
     held::{self, Head, Held},
     keeper::{Keep, Keeper},
@@ -144,7 +145,11 @@ impl Holder {
             Ok(push) => {
                 self.fleet.has_kept(stored.unix_millis);
                 let opened = open(&push, &keys);
-                self.put(push, stored.push, opened, &good);
+                let before = Before {
+                    snapshot: &good,
+                    partial: &BTreeSet::new(),
+                };
+                self.put(push, stored.push, opened, before);
             }
             Err(error) => self.cannot_start_from(path, &error.to_string()),
         }
@@ -161,25 +166,30 @@ impl Holder {
         let has = self.fleet.held();
         let known = has.as_deref().map(|held| (held.order, &*held.revision));
         let verdict = judge(known, (order, &snapshot.revision));
-        let mut push = match (verdict, has) {
+        let (mut push, has) = match (verdict, has) {
             (Verdict::Refuse, Some(has)) => {
                 let (has, sent) = (has.order, order);
                 return Err(NotTaken::NotAbove { has, sent });
             }
             (Verdict::Same, Some(has)) if order <= has.order && has.refused.is_empty() => return Ok(()),
-            _ => held::read(&body)?,
+            (_, has) => (held::read(&body)?, has),
         };
         // The same Snapshot may come under another key than before, and from an operator that counts lower.
-        let body = match self.fleet.held().map(|has| has.order) {
-            Some(higher) if higher > order => {
-                push.order = higher;
+        let body = match &has {
+            Some(has) if has.order > order => {
+                push.order = has.order;
                 held::write(&push)?
             }
             _ => body,
         };
-        let good = self.app.config.load_full();
+        let config = self.app.config.load_full();
         let opened = open(&push, &self.fleet.keys());
-        self.put(push, body, opened, &good.snapshot);
+        let none = BTreeSet::new();
+        let before = Before {
+            snapshot: &config.snapshot,
+            partial: has.as_deref().map_or(&none, |has| &has.partial),
+        };
+        self.put(push, body, opened, before);
         Ok(())
     }
 
@@ -195,7 +205,11 @@ impl Holder {
                 *opened = Ok(entry.credentials.clone());
             }
         }
-        self.put(push, held.body.clone(), opened, &config.snapshot);
+        let before = Before {
+            snapshot: &config.snapshot,
+            partial: &held.partial,
+        };
+        self.put(push, held.body.clone(), opened, before);
         let Some(held) = self.fleet.held() else { return Ok(()) };
         if held.sealed_under.iter().any(|key| keys.get(key).is_none()) {
             let push = held.sealed_anew(&self.app.config.load().snapshot, &keys)?;
@@ -206,13 +220,14 @@ impl Holder {
                 sealed_under: held::sealed_under(&push),
                 refused: held.refused.clone(),
                 kept: Arc::clone(&held.kept),
+                partial: held.partial.clone(),
             });
         }
         Ok(())
     }
 
     /// Puts a Snapshot into use: one swap.
-    fn put(&mut self, push: Push, body: Bytes, opened: Opened, good: &Snapshot) {
+    fn put(&mut self, push: Push, body: Bytes, opened: Opened, served: Before<'_>) {
         let began = Instant::now();
         let before = self.app.config.load_full();
         let sealed_under = held::sealed_under(&push);
@@ -222,7 +237,8 @@ impl Holder {
             snapshot,
             refused,
             kept,
-        } = compose(snapshot, opened, good, judge);
+            partial,
+        } = compose(snapshot, opened, served, judge);
         let mut config = Config::resolve(snapshot, Some(&before));
         config.trusts_this_machine = false;
         let revision = Arc::clone(&config.revision);
@@ -236,6 +252,7 @@ impl Holder {
             sealed_under,
             refused,
             kept: Arc::new(kept),
+            partial,
         });
         self.tell(swapped);
     }

@@ -6,10 +6,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -32,7 +29,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The running thread.
 pub(super) struct Keeper {
-    sender: Sender<Keep>,
+    slot: Arc<Slot>,
     thread: JoinHandle<()>,
 }
 
@@ -55,67 +52,94 @@ enum Error {
     Serialize(#[from] NotTaken),
 }
 
+/// Room for one thing to write: what a slow disk has not taken yet gives way to what is newer.
+#[derive(Default)]
+struct Slot {
+    next: Mutex<Next>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Next {
+    keep: Option<Keep>,
+    is_last: bool,
+}
+
 impl Keeper {
     pub(super) fn start(fleet: Arc<Fleet>, path: PathBuf) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel();
+        let slot: Arc<Slot> = Arc::default();
+        let taken = Arc::clone(&slot);
         let thread = thread::Builder::new()
             .name("last-known-good".to_owned())
-            .spawn(move || run(&fleet, &path, &receiver))?;
-        Ok(Self { sender, thread })
+            .spawn(move || run(&fleet, &path, &taken))?;
+        Ok(Self { slot, thread })
     }
 
     /// Writes this soon, unless something newer comes before.
     pub(super) fn keep(&self, keep: Keep) {
-        // It ends after this only.
-        let _ = self.sender.send(keep);
+        self.slot.next().keep = Some(keep);
+        self.slot.changed.notify_one();
     }
 
     /// Writes what is not written yet, and ends.
     pub(super) fn stop(self) {
-        drop(self.sender);
+        self.slot.next().is_last = true;
+        self.slot.changed.notify_one();
         if self.thread.join().is_err() {
             tracing::error!("the thread of the last known good Snapshot had failed");
         }
     }
 }
 
-fn run(fleet: &Fleet, path: &Path, receiver: &Receiver<Keep>) {
-    let mut pending: Option<Keep> = None;
-    let mut due = Instant::now();
-    let mut is_told = false;
-    let mut try_write = |keep: &Keep| match write(path, keep) {
-        Ok(()) => {
-            fleet.has_kept(unix_millis());
-            is_told = false;
-            true
-        }
-        Err(error) => {
-            if !is_told {
-                tracing::warn!(file = %path.display(), %error, "failed to keep the last known good Snapshot; it is tried again");
-            }
-            is_told = true;
-            false
-        }
-    };
-    loop {
-        let next = match &pending {
-            None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(_) => receiver.recv_timeout(due.saturating_duration_since(Instant::now())),
-        };
-        match (next, &pending) {
-            (Ok(newer), _) => pending = Some(newer),
-            (Err(RecvTimeoutError::Timeout), Some(keep)) => {
-                due = Instant::now() + PAUSE;
-                if try_write(keep) {
-                    pending = None;
+impl Slot {
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to write, and until `due`; says whether it is the last. None when there is nothing more.
+    fn take(&self, due: Instant) -> Option<(Keep, bool)> {
+        let mut next = self.next();
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if next.is_last || left.is_zero() {
+                let is_last = next.is_last;
+                match next.keep.take() {
+                    Some(keep) => return Some((keep, is_last)),
+                    None if is_last => return None,
+                    None => {}
                 }
             }
-            (Err(RecvTimeoutError::Timeout), None) => {}
-            (Err(RecvTimeoutError::Disconnected), _) => break,
+            next = if next.keep.is_some() {
+                let waited = self.changed.wait_timeout(next, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                self.changed.wait(next).unwrap_or_else(PoisonError::into_inner)
+            };
         }
     }
-    if let Some(keep) = &pending {
-        try_write(keep);
+}
+
+fn run(fleet: &Fleet, path: &Path, slot: &Slot) {
+    let mut due = Instant::now();
+    let mut is_told = false;
+    while let Some((keep, is_last)) = slot.take(due) {
+        due = Instant::now() + PAUSE;
+        match write(path, &keep) {
+            Ok(()) => {
+                fleet.has_kept(unix_millis());
+                is_told = false;
+            }
+            Err(error) => {
+                if !is_told {
+                    tracing::warn!(file = %path.display(), %error, "failed to keep the last known good Snapshot; it is tried again");
+                }
+                is_told = true;
+                if !is_last {
+                    // What came meanwhile is newer.
+                    slot.next().keep.get_or_insert(keep);
+                }
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Before they are asked again.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Siblings that are asked at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 4;
 /// Siblings that are named in a reason.
 const MAX_NAMED: usize = 3;
 

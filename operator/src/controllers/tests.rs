@@ -153,8 +153,7 @@ impl Scene {
         let (resources, _) = self.read();
         let settings = compiler::Settings {
             simulator_url: Some("http://127.0.0.1:9999".to_owned()),
-            ambient_credentials: BTreeMap::new(),
-            secret_namespaces: None,
+            ..compiler::Settings::default()
         };
         self.compiled = compiler::compile(&resources, &settings, Some(&self.compiled.snapshot));
         self.digests = Arc::new(digest::of(&self.compiled.snapshot));

@@ -140,14 +140,9 @@ impl State {
     }
 
     fn resources(&self) -> anyhow::Result<Resources> {
-        let mut secrets = BTreeMap::new();
-        for secret in &self.secrets {
-            let labels = secret["metadata"]["labels"].as_object().cloned().unwrap_or_default();
-            // What the operator watches, and nothing else.
-            if labels.keys().any(|label| label.starts_with("routeswitch.io/")) {
-                secrets.insert(name_of(secret)?, serde_json::from_value(secret.clone())?);
-            }
-        }
+        let secrets = self.secrets.iter();
+        let secrets = secrets.map(|secret| anyhow::Ok((name_of(secret)?, serde_json::from_value(secret.clone())?)));
+        let secrets = secrets.collect::<Result<_, _>>()?;
         Ok(Resources {
             providers: read(&self.objects["Provider"])?,
             routes: read(&self.objects["Route"])?,

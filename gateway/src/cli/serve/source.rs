@@ -120,8 +120,10 @@ fn of_fleet(settings: fleet::Settings, gateway: Gateway) -> Result<Started, Erro
     } = settings;
     let (fleet, commands) = Fleet::new(pod, keys, siblings).map_err(fleet::Error::from)?;
     let fleet = Arc::new(fleet);
-    let empty = Arc::new(Config::resolve(Snapshot::default(), None));
-    let app = Arc::new(build(empty, Some(Arc::clone(&fleet)), gateway)?);
+    // Nobody is served from this one, which has not even keys.
+    let mut empty = Config::resolve(Snapshot::default(), None);
+    empty.trusts_this_machine = false;
+    let app = Arc::new(build(Arc::new(empty), Some(Arc::clone(&fleet)), gateway)?);
     let holder = holder::Running::start(Arc::clone(&app), Arc::clone(&fleet), commands, holder);
     let presence = app.fleet_reads.clone().map(FleetReads::watch).map(tokio::spawn);
     let source = Running::Fleet {

@@ -1,6 +1,7 @@
 //! What is served when something of a Snapshot cannot be.
 
 use crds::snapshot::Credential;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -67,17 +68,23 @@ fn opened(q: Result<&str, &str>) -> Opened {
     [(name("q"), opened)].into()
 }
 
+/// As before the test, with nothing that never was good.
+fn after(good: &Snapshot) -> Before<'_> {
+    static NONE: BTreeSet<ObjectName> = BTreeSet::new();
+    Before {
+        snapshot: good,
+        partial: &NONE,
+    }
+}
+
 fn good(version: u64) -> Snapshot {
+    let nothing = Snapshot::default();
     let Composed {
         snapshot,
         refused,
         kept,
-    } = compose(
-        snapshot(version),
-        opened(Ok("old")),
-        &Snapshot::default(),
-        |_, _| Ok(()),
-    );
+        ..
+    } = compose(snapshot(version), opened(Ok("old")), after(&nothing), |_, _| Ok(()));
     assert!(refused.is_empty() && kept == Snapshot::default());
     snapshot
 }
@@ -92,7 +99,7 @@ fn model<'a>(snapshot: &'a Snapshot, route: &str) -> &'a str {
 
 #[test]
 fn a_provider_that_does_not_open_goes_on_as_it_was_and_so_do_the_routes_that_need_it() {
-    let composed = compose(snapshot(2), opened(Err("no key")), &good(1), |_, _| Ok(()));
+    let composed = compose(snapshot(2), opened(Err("no key")), after(&good(1)), |_, _| Ok(()));
     assert_eq!(
         refused(&composed),
         ["Provider default/q", "Route default/both", "Route default/keyed"]
@@ -117,10 +124,10 @@ fn a_provider_that_does_not_open_goes_on_as_it_was_and_so_do_the_routes_that_nee
     );
     assert_eq!(kept.providers[&name("q")], *q);
     // The file has no more than that, and it gives the same again.
-    let again = compose(self::snapshot(2), opened(Err("no key")), &kept, |_, _| Ok(()));
+    let again = compose(self::snapshot(2), opened(Err("no key")), after(&kept), |_, _| Ok(()));
     assert_eq!(again.snapshot, snapshot);
     // Mended, nothing of it is left.
-    let mended = compose(self::snapshot(3), opened(Ok("new")), &snapshot, |_, _| Ok(()));
+    let mended = compose(self::snapshot(3), opened(Ok("new")), after(&snapshot), |_, _| Ok(()));
     assert!(mended.refused.is_empty() && mended.kept == Snapshot::default());
     assert_eq!(model(&mended.snapshot, "keyed"), "m3");
     assert!(!mended.snapshot.routes[&name("keyed")].stale);
@@ -128,8 +135,18 @@ fn a_provider_that_does_not_open_goes_on_as_it_was_and_so_do_the_routes_that_nee
 
 #[test]
 fn what_never_was_good_is_left_out_and_its_routes_serve_with_their_other_targets() {
-    let composed = compose(snapshot(1), opened(Err("no key")), &Snapshot::default(), |_, _| Ok(()));
-    let Composed { snapshot, kept, .. } = composed;
+    let composed = compose(
+        snapshot(1),
+        opened(Err("no key")),
+        after(&Snapshot::default()),
+        |_, _| Ok(()),
+    );
+    let Composed {
+        snapshot,
+        kept,
+        partial,
+        ..
+    } = composed;
     assert!(!snapshot.providers.contains_key(&name("q")));
     let usable = |route: &str| {
         let targets = snapshot.routes[&name(route)].targets.iter();
@@ -138,6 +155,13 @@ fn what_never_was_good_is_left_out_and_its_routes_serve_with_their_other_targets
     assert_eq!(usable("both"), [true, false]);
     assert_eq!(usable("keyed"), [false]);
     assert_eq!(kept, Snapshot::default());
+    // The next Snapshot counts, and not what was served of the first.
+    let before = Before {
+        snapshot: &snapshot,
+        partial: &partial,
+    };
+    let next = compose(self::snapshot(2), opened(Err("no key")), before, |_, _| Ok(()));
+    assert_eq!(model(&next.snapshot, "both"), "m2");
 }
 
 #[test]
@@ -151,7 +175,7 @@ fn a_prompt_that_is_refused_goes_on_with_the_revision_before() {
         }
     };
     let good = good(1);
-    let composed = compose(snapshot(2), opened(Ok("old")), &good, too_long);
+    let composed = compose(snapshot(2), opened(Ok("old")), after(&good), too_long);
     let desired = snapshot(2);
     let revision = &desired.prompts[&name("t")].active_revision;
     assert_eq!(
@@ -170,7 +194,7 @@ fn a_prompt_that_is_refused_goes_on_with_the_revision_before() {
     assert_eq!(kept.revisions, snapshot.revisions);
     assert_eq!(model(&snapshot, "prompted"), "m1");
     // Never good: the prompt is not there, and its Route has no target that can be used.
-    let fresh = compose(desired, opened(Ok("old")), &Snapshot::default(), too_long);
+    let fresh = compose(desired, opened(Ok("old")), after(&Snapshot::default()), too_long);
     assert!(fresh.snapshot.prompts.is_empty() && fresh.snapshot.revisions.is_empty());
     assert!(!fresh.snapshot.routes[&name("prompted")].targets[0].resolved);
 }
@@ -187,7 +211,7 @@ fn what_was_withdrawn_does_not_stay_with_what_is_kept() {
             words: "no key".to_owned(),
         }),
     );
-    let composed = compose(desired.clone(), opened, &good(1), |_, _| Ok(()));
+    let composed = compose(desired.clone(), opened, after(&good(1)), |_, _| Ok(()));
     assert!(
         !composed.snapshot.providers.contains_key(&name("q")),
         "its key was withdrawn"
@@ -198,14 +222,16 @@ fn what_was_withdrawn_does_not_stay_with_what_is_kept() {
         .unwrap()
         .allowed_namespaces
         .clear();
-    let composed = compose(desired.clone(), self::opened(Err("no key")), &good(1), |_, _| Ok(()));
+    let composed = compose(desired.clone(), self::opened(Err("no key")), after(&good(1)), |_, _| {
+        Ok(())
+    });
     assert!(composed.snapshot.providers[&name("q")].allowed_namespaces.is_empty());
     desired.providers.remove(&name("q"));
     desired.routes.remove(&name("keyed"));
     for target in &mut desired.routes.get_mut(&name("both")).unwrap().targets {
         target.resolved = target.provider == name("p");
     }
-    let composed = compose(desired, Opened::new(), &good(1), |_, _| Ok(()));
+    let composed = compose(desired, Opened::new(), after(&good(1)), |_, _| Ok(()));
     assert_eq!(refused(&composed), Vec::<String>::new());
     assert_eq!(composed.snapshot.routes.len(), 3);
 }
@@ -219,7 +245,41 @@ fn a_route_that_is_kept_leaves_its_names_to_those_that_claim_them_now() {
         .unwrap()
         .names
         .push("alias-1".to_owned());
-    let composed = compose(desired, opened(Err("no key")), &good(1), |_, _| Ok(()));
+    let composed = compose(desired, opened(Err("no key")), after(&good(1)), |_, _| Ok(()));
     assert_eq!(composed.snapshot.routes[&name("keyed")].names, ["keyed"]);
     assert_eq!(composed.snapshot.routes[&name("plain")].names, ["plain", "alias-1"]);
+}
+
+proptest! {
+    /// Whatever is refused, in the first Snapshot and in the second: what nothing is wrong with is served as it is, what is served has all
+    /// that it needs, and what was good before is served still.
+    #[test]
+    fn nothing_suffers_for_another_and_nothing_dangles(first in any::<[bool; 2]>(), second in any::<[bool; 2]>()) {
+        let compose = |version, [opens, fits]: [bool; 2], before: Before<'_>| {
+            let judge = |_: &ObjectName, _: &RevisionEntry| if fits { Ok(()) } else { Err("too long".to_owned()) };
+            let opened = opened(if opens { Ok("secret") } else { Err("no key") });
+            compose(snapshot(version), opened, before, judge)
+        };
+        let before = compose(1, first, after(&Snapshot::default()));
+        let after = compose(2, second, Before { snapshot: &before.snapshot, partial: &before.partial });
+        let desired = snapshot(2);
+        for (name, route) in &after.snapshot.routes {
+            let id = ObjectId { kind: Kind::Route, name: name.clone() };
+            if after.refused.contains_key(&id) {
+                let was_served = before.snapshot.routes[name].targets.iter().any(|target| target.resolved);
+                let is_served = route.targets.iter().any(|target| target.resolved);
+                prop_assert!(is_served || !was_served, "{name} is lost");
+            } else {
+                prop_assert_eq!(route, &desired.routes[name]);
+            }
+            for target in route.targets.iter().filter(|target| target.resolved) {
+                prop_assert!(after.snapshot.providers.contains_key(&target.provider));
+                let revision = target.prompt.as_ref().map(|used| used.revision.as_ref().expect("it is resolved"));
+                prop_assert!(revision.is_none_or(|revision| after.snapshot.revisions.contains_key(revision)));
+            }
+        }
+        prop_assert_eq!(after.snapshot.routes.len(), desired.routes.len());
+        prop_assert_eq!(after.refused.is_empty(), second == [true, true]);
+        prop_assert_eq!(&after.snapshot.keys, &desired.keys);
+    }
 }
