@@ -23,8 +23,8 @@ use lease::Leases;
 mod campaign;
 mod lease;
 
-/// A candidate looks at the Lease so often, so that a Lease that was handed back is taken within two seconds.
-const LOOK: Duration = Duration::from_secs(1);
+/// A candidate looks at the Lease so often, so that a Lease that was handed back is taken well within two seconds.
+const LOOK: Duration = Duration::from_millis(500);
 /// A leader that failed to renew tries again so soon.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long one call may take.

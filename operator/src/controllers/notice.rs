@@ -53,7 +53,7 @@ pub(super) fn notices(stored: &Stored<'_>, desired: &Desired<'_>, reach: &Reach<
     if let Some(ready) = desired.finding(READY)
         && reach.has(State::Refused)
         && !was_refused
-        && !reach.is_refused_for_a_part
+        && !reach.is_refused_for_another
     {
         notices.push(Notice::new("Refused", &ready.message, "Push"));
     }

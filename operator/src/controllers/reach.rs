@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crds::{
-    object::ObjectId,
+    object::{Kind, ObjectId},
     status::{LONGEST_POD_MESSAGE, MOST_BEHIND, PodBehind},
 };
 
@@ -22,8 +22,8 @@ pub(super) struct Reach<'a> {
     pub(super) behind: Vec<Behind<'a>>,
     /// Pods are there that do not count yet, or no more.
     pub(super) is_restarting: bool,
-    /// Some pod refuses a part of it as well.
-    pub(super) is_refused_for_a_part: bool,
+    /// Some pod refuses an object that it uses and that has a status of its own.
+    pub(super) is_refused_for_another: bool,
 }
 
 /// A pod that does not serve an object as it is.
@@ -103,7 +103,8 @@ pub(super) fn of<'a>(fleet: &'a Fleet, id: &ObjectId, digest: Option<&str>, part
         reach.is_restarting |= !pod.counted;
         reach.counted += usize::from(pod.counted);
         let Some(digest) = digest else { continue };
-        reach.is_refused_for_a_part |= parts.iter().any(|part| pod.refused.contains_key(part));
+        reach.is_refused_for_another |=
+            id.kind == Kind::Route && parts.iter().any(|part| pod.refused.contains_key(part));
         match behind(pod, id, digest, parts) {
             None => reach.acked += usize::from(pod.counted),
             Some(behind) if pod.counted => {

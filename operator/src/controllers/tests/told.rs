@@ -91,6 +91,26 @@ fn a_refusal_is_told_where_its_cause_is() {
 }
 
 #[test]
+fn a_prompt_that_is_too_long_for_a_pod_is_told_once_by_its_template() {
+    let mut scene = Scene::new(2);
+    scene.apply(provider("one"));
+    scene.apply(template("greeting", "Be kind."));
+    scene.apply(prompted_route("fast", "one", "greeting"));
+    scene.settle();
+    let revision = scene.names("PromptRevision")[0].replace("default/", "");
+    let objects = [
+        id(Kind::PromptTemplate, "greeting"),
+        id(Kind::PromptRevision, &revision),
+        id(Kind::Route, "fast"),
+    ];
+    scene.fleet.pods[0].refused = Arc::new(objects.map(|id| (id, "too long".to_owned())).into());
+    let events = next(&mut scene);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0].0, "PromptTemplate default/greeting");
+    assert_eq!(next(&mut scene), []);
+}
+
+#[test]
 fn a_mass_removal_that_waits_is_told_by_the_operator() {
     let mut scene = Scene::new(1);
     scene.fleet.held = Some(Removal {
