@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use e2e::client::Client;
 use e2e::fleet::{CLIENT_KEY, Fleet};
-use e2e::manifest::{key, prompt, route, target};
+use e2e::manifest::{key, prompt, provider, route, target};
 use e2e::program::route_switch;
 use e2e::wait::until;
 use jiff::Timestamp;
@@ -68,16 +68,25 @@ fn objects() -> Vec<Value> {
     let content = json!({ "messages": [{ "role": "system", "content": "Be brief." }] });
     let mut objects = vec![
         key(&full("user"), json!({ "key": USER_KEY })),
+        provider(
+            &full("priced"),
+            json!({ "vendor": "Simulated", "models": ROUTES.map(|(_, model, _)| priced(model)) }),
+        ),
         prompt(&full("guide"), content),
     ];
     for (name, model, _) in ROUTES {
-        let mut spec = json!({ "targets": [target("only", "sim", model, 1)], "retry": { "attempts": 1 } });
+        let mut spec = json!({ "targets": [target("only", "priced", model, 1)], "retry": { "attempts": 0 } });
         if name == "prompted" {
             spec["promptRef"] = json!({ "name": "guide" });
         }
         objects.push(route(&full(name), spec));
     }
     objects
+}
+
+/// A price that leaves fractions of a millionth in each request's cost.
+fn priced(model: &str) -> Value {
+    json!({ "name": model, "inputMicroUsdPerMTok": 150_001, "outputMicroUsdPerMTok": 600_007 })
 }
 
 async fn send(fleet: &Fleet) -> anyhow::Result<Vec<Sent>> {

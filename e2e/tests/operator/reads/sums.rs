@@ -17,6 +17,7 @@ pub(super) fn check(group: &Value, rows: &[Value]) -> anyhow::Result<()> {
     // The cost of each row is rounded, that of the group only at its end.
     let told = group["cost_micro_usd"].as_i64().context("no cost")?;
     ensure!(told.abs_diff(cost) <= own.len() as u64, "{cost} micro-USD");
+    ensure!((cost > 0) == (tokens_out > 0), "{cost} micro-USD");
     let ok = own.iter().filter(|row| row["outcome"] == "ok").count();
     ensure!(group["success_count"] == ok, "{ok} went well");
     for (name, of, percent) in [
