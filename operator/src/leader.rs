@@ -154,7 +154,8 @@ impl Elector {
             }
         }
         self.leadership.send_replace(Leadership::Standby);
-        if timeout(HANDOVER, work.recv()).await.is_err() {
+        let has_led = self.campaign.good_until().is_some();
+        if has_led && timeout(HANDOVER, work.recv()).await.is_err() {
             tracing::warn!("what the leader does took too long to stop; the Lease is handed back all the same");
         }
         self.hand_back().await;

@@ -4,6 +4,9 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
+/// The client of the API server tells whole answers that it cannot read, and those may hold Secrets. What fails is told by who asked.
+const CLIENT: &str = "kube_client::client=off";
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -13,7 +16,10 @@ pub enum Format {
 
 /// Starts logging. `filter` is in the form of `RUST_LOG`, for instance `info` or `operator=debug`; one that cannot be read is `info`.
 pub fn start(format: Format, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    if let Ok(quiet) = CLIENT.parse() {
+        filter = filter.add_directive(quiet);
+    }
     let lines = fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -49,6 +49,7 @@ pub async fn run(client: Client, settings: Settings) -> Result<(), Error> {
     );
     let (cluster, watching) = Cluster::watch(&client, &settings, &readiness, &metrics);
     let cluster = Arc::new(cluster);
+    let listed = Arc::clone(&cluster);
     let surroundings = surroundings(&client, &leader, &work, &cluster, &metrics)?;
     let (publisher, pushing) = Publisher::new(publishing(&settings), surroundings);
     let reconciler = Reconciler {
@@ -74,9 +75,16 @@ pub async fn run(client: Client, settings: Settings) -> Result<(), Error> {
     tasks.spawn(pushing);
     tasks.spawn(reconciler.run());
     let admin = admin::serve(settings.listen, readiness, metrics, stop.clone());
+    let election = async {
+        // Whoever cannot read what there is leaves the lead to others.
+        tokio::select! {
+            () = listed.synced() => elector.run(stop.clone(), working).await,
+            () = stop.cancelled() => Ok(()),
+        }
+    };
     let ended = tokio::select! {
-        ended = elector.run(stop.clone(), working) => ended.map_err(Error::from),
-        ended = admin => ended.map_err(Error::from),
+        ended = election => ended.map_err(Error::from),
+        Err(error) = admin => Err(error.into()),
         ended = stop_on_signal(stop.clone()) => ended.map(|never| match never {}),
     };
     stop.cancel();

@@ -39,6 +39,7 @@ pub struct Reconciler {
     pub cluster: Arc<Cluster>,
     pub publisher: Publisher,
     pub leadership: watch::Receiver<Leadership>,
+    /// Dropped when nothing is written any more.
     pub work: Work,
     pub settings: compiler::Settings,
     pub metrics: Metrics,
@@ -53,30 +54,25 @@ struct Round {
 }
 
 impl Reconciler {
-    /// Waits until this replica leads, then compiles and tells for as long as it does.
+    /// Waits until this replica leads, then compiles and tells for as long as it does. A process leads once.
     pub async fn run(mut self) {
         self.cluster.synced().await;
         tracing::info!("everything was listed once; this replica can lead");
-        loop {
-            let leads = |leadership: &Leadership| matches!(leadership, Leadership::Leader { .. });
-            if self.leadership.wait_for(leads).await.is_err() {
-                return;
-            }
-            self.metrics.leader.set(1);
-            let mut leadership = self.leadership.clone();
-            let lost = leadership.wait_for(|leadership| *leadership == Leadership::Standby);
-            tokio::select! {
-                _ = lost => {}
-                () = self.reign() => {}
-            }
-            self.metrics.leader.set(0);
+        let leads = |leadership: &Leadership| matches!(leadership, Leadership::Leader { .. });
+        if self.leadership.wait_for(leads).await.is_err() {
+            return;
         }
+        self.metrics.leader.set(1);
+        let mut leadership = self.leadership.clone();
+        tokio::select! {
+            _ = leadership.wait_for(|leadership| *leadership == Leadership::Standby) => {}
+            () = self.reign() => {}
+        }
+        self.metrics.leader.set(0);
     }
 
     /// Never ends by itself; what it writes and waits for ends with it.
     async fn reign(&self) {
-        // What the status writer holds is dropped first.
-        let _work = self.work.clone();
         let previous = self.publisher.previous().await;
         let (controllers, writing) = Controllers::new(self.client.clone(), self.identity.clone());
         tokio::join!(writing, self.compile_and_tell(controllers, previous));

@@ -48,6 +48,15 @@ fn held(store: &Store<Found<Route>>) -> Submitted<Route> {
     all.remove(&ObjectName::new("llm", "r")).unwrap().submitted
 }
 
+/// The Route that is held, with the reason in its status.
+fn held_good(store: &Store<Found<Route>>) -> (Arc<Route>, Option<String>) {
+    let Submitted::WellFormed(route) = held(store) else {
+        panic!("{:?}", held(store))
+    };
+    let reason = route.status.as_ref().map(|status| status.conditions[0].reason.clone());
+    (route, reason)
+}
+
 #[test]
 fn a_status_is_told_from_what_the_compiler_takes() {
     let store = Store::<Found<Route>>::default();
@@ -59,18 +68,30 @@ fn a_status_is_told_from_what_the_compiler_takes() {
         store.absorb(Event::Apply(route(version, generation, spec, status)))
     };
     assert_eq!(apply(1, 1, &good(), &status("One")), Some(Change::Input));
+    assert_eq!(held_good(&store).1.as_deref(), Some("One"));
     assert_eq!(apply(1, 1, &good(), &status("One")), None, "the same event twice");
     assert_eq!(apply(2, 1, &good(), &status("Two")), Some(Change::Status));
-    let Submitted::WellFormed(route) = held(&store) else {
-        panic!("it is good")
-    };
-    assert_eq!(route.status.as_ref().unwrap().conditions[0].reason, "Two");
-    assert_eq!(route.metadata.managed_fields, None);
-    assert_eq!(route.metadata.annotations, None);
+    let (held, reason) = held_good(&store);
+    assert_eq!(reason.as_deref(), Some("Two"));
+    assert_eq!(held.metadata.managed_fields, None);
+    assert_eq!(held.metadata.annotations, None);
     let mut other = good();
     other["model"] = "other".into();
-    assert_eq!(apply(3, 2, &other, &status("Two")), Some(Change::Input));
+    assert_eq!(apply(3, 2, &other, &status("Three")), Some(Change::Input));
+    assert_eq!(held_good(&store).1.as_deref(), Some("Three"));
     assert_eq!(apply(2, 1, &good(), &status("Two")), None, "an event that comes late");
+}
+
+#[test]
+fn a_status_that_cannot_be_read_does_not_make_its_object_bad() {
+    let store = Store::<Found<Route>>::default();
+    store.absorb(Event::Apply(route(
+        1,
+        1,
+        &good(),
+        &json!({"conditions": "none", "later": 1}),
+    )));
+    assert_eq!(held_good(&store).1, None);
 }
 
 #[test]
