@@ -1,4 +1,6 @@
-//! The operator's end of a pod's admin port: signed requests, bounded answers.
+//! The operator's end of a pod's admin port: signed requests, signed and bounded answers.
+//!
+//! An address may have passed to a stranger, whose answers must not count: what a new leader reads back is what it compiles from.
 
 use std::{error::Error as _, fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -6,9 +8,9 @@ use bytes::Bytes;
 use crds::fleet::{
     HEARTBEAT_PATH, Heartbeat, MAX_SNAPSHOT_BYTES, PodReport, Push, Refusal, SNAPSHOT_PATH,
     key::{FleetKeys, KeyId},
-    signature,
+    signature::{self, Verifier},
 };
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -111,16 +113,26 @@ impl Client {
             self.now().as_millisecond(),
             signer.nonce,
         );
+        let asked = Asked {
+            signer,
+            path,
+            signature: &signature,
+            reads,
+        };
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", receiver.admin))
             .header(header::CONTENT_TYPE, "application/json")
-            .header(signature::HEADER, signature)
+            .header(signature::HEADER, &signature)
             .body(Full::new(body));
         let answered = async {
             let request = request.map_err(|error| error.to_string())?;
-            let (status, body) = self.send(request, reads).await?;
-            answer(status, &body, reads)
+            let (parts, body) = self.send(request, reads).await?;
+            let header = parts
+                .headers
+                .get(signature::HEADER)
+                .and_then(|header| header.to_str().ok());
+            asked.answer(parts.status, header, &body, self.now())
         };
         match timeout(limit, answered).await {
             Ok(Ok(answer)) => answer,
@@ -129,27 +141,51 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>, reads: bool) -> Result<(StatusCode, Bytes), String> {
+    async fn send(&self, request: Request<Full<Bytes>>, reads: bool) -> Result<(Parts, Bytes), String> {
         let response = self.http.request(request).await.map_err(|error| chain(&error))?;
-        let status = response.status();
+        let (parts, body) = response.into_parts();
         let most = if reads { MAX_SNAPSHOT_BYTES } else { MAX_REPORT_BYTES };
-        let body = Limited::new(response.into_body(), most).collect().await;
-        Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
+        let body = Limited::new(body, most).collect().await;
+        Ok((parts, body.map_err(|error| error.to_string())?.to_bytes()))
     }
 }
 
-fn answer(status: StatusCode, body: &[u8], reads: bool) -> Result<Answer, String> {
-    match status {
-        StatusCode::OK if reads => Ok(Answer::Held(Some(Box::new(parse(body)?)))),
-        StatusCode::OK => Ok(Answer::Report(bounded(parse(body)?))),
-        StatusCode::UNAUTHORIZED | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            let refusal: Refusal = parse(body)?;
-            let message = cut(&refusal.message);
-            Ok(Answer::Refused(status, Refusal { message, ..refusal }))
-        }
-        StatusCode::NOT_FOUND if reads => Ok(Answer::Held(None)),
-        _ => Err(format!("answered {status}, which no gateway in a fleet does")),
+/// A request, as far as its answer is about it.
+struct Asked<'a> {
+    signer: &'a Signer,
+    path: &'a str,
+    signature: &'a str,
+    reads: bool,
+}
+
+impl Asked<'_> {
+    /// Refusals of the signature itself cannot be signed by whoever holds another key; what they say is only told.
+    fn answer(&self, status: StatusCode, signed: Option<&str>, body: &[u8], now: Timestamp) -> Result<Answer, String> {
+        let refusal = || parse::<Refusal>(body);
+        let found = match status {
+            StatusCode::UNAUTHORIZED => return Ok(refused(status, refusal()?)),
+            StatusCode::OK if self.reads => Answer::Held(Some(Box::new(parse(body)?))),
+            StatusCode::OK => Answer::Report(bounded(parse(body)?)),
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => refused(status, refusal()?),
+            StatusCode::NOT_FOUND if self.reads => Answer::Held(None),
+            _ => {
+                return Err(refusal().map_or_else(
+                    |_| format!("answered {status}, which no gateway in a fleet does"),
+                    |refusal| format!("answered {status}: {}", refusal.message),
+                ));
+            }
+        };
+        let answer = signature::answer(status.as_str(), self.path, body, self.signature);
+        Verifier::default()
+            .verify(&self.signer.keys, signed, answer, now.as_millisecond())
+            .map_err(|error| format!("answered {status}, but not with the fleet key: {error}"))?;
+        Ok(found)
     }
+}
+
+fn refused(status: StatusCode, mut refusal: Refusal) -> Answer {
+    refusal.message = cut(&refusal.message);
+    Answer::Refused(status, refusal)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
@@ -182,6 +218,8 @@ fn chain(error: &legacy::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crds::fleet::key::FleetKey;
+
     use super::*;
 
     #[test]
@@ -191,25 +229,53 @@ mod tests {
     }
 
     #[test]
-    fn what_no_gateway_says_is_no_answer() {
-        let words = |status, body: &[u8], reads| match answer(status, body, reads) {
-            Ok(answer) => format!("{answer:?}"),
-            Err(words) => words,
+    fn what_no_gateway_says_or_nobody_signed_is_no_answer() {
+        let key = FleetKey::new(&[1; 32]).unwrap();
+        let signer = Signer {
+            key: key.id().clone(),
+            keys: Arc::new(FleetKeys {
+                current: key,
+                previous: None,
+            }),
+            nonce: 1,
         };
-        assert!(words(StatusCode::OK, b"<html>", false).starts_with("answered what is not understood here"));
+        let now = Timestamp::UNIX_EPOCH;
+        let said = |status: StatusCode, body: &str, reads: bool, is_signed: bool| {
+            let (path, body) = (SNAPSHOT_PATH, body.as_bytes());
+            let answer = signature::answer(status.as_str(), path, body, "asked");
+            let header = signature::sign(&signer.keys, &signer.key, answer, 0, 2);
+            let asked = Asked {
+                signer: &signer,
+                path,
+                signature: "asked",
+                reads,
+            };
+            match asked.answer(status, is_signed.then_some(header.as_str()), body, now) {
+                Ok(answer) => format!("{answer:?}"),
+                Err(words) => words,
+            }
+        };
+        assert!(said(StatusCode::OK, "<html>", false, true).starts_with("answered what is not understood here"));
         assert_eq!(
-            words(StatusCode::NOT_FOUND, b"no such page", false),
+            said(StatusCode::NOT_FOUND, "no such page", false, false),
             "answered 404 Not Found, which no gateway in a fleet does"
         );
-        assert_eq!(words(StatusCode::NOT_FOUND, b"none yet", true), "Held(None)");
-        let refused = words(
-            StatusCode::CONFLICT,
-            br#"{"message":"older","order":{"epoch":3,"sequence":4}}"#,
-            false,
+        assert_eq!(said(StatusCode::NOT_FOUND, "none yet", true, true), "Held(None)");
+        assert_eq!(
+            said(StatusCode::NOT_FOUND, "none yet", true, false),
+            "answered 404 Not Found, but not with the fleet key: the request carries no signature (route-switch-signature)"
         );
+        let refusal = r#"{"message":"older","order":{"epoch":3,"sequence":4}}"#;
+        let refused = said(StatusCode::CONFLICT, refusal, false, true);
         assert!(
             refused.contains("409") && refused.contains("older") && refused.contains("sequence: 4"),
             "{refused}"
+        );
+        assert!(said(StatusCode::CONFLICT, refusal, false, false).contains("not with the fleet key"));
+        assert!(said(StatusCode::UNAUTHORIZED, refusal, false, false).starts_with("Refused(401"));
+        assert_eq!(
+            said(StatusCode::SERVICE_UNAVAILABLE, refusal, false, true),
+            "answered 503 Service Unavailable: older"
         );
     }
 }

@@ -32,6 +32,8 @@ mod view;
 pub(super) const FIRST_ANSWER: Duration = Duration::from_millis(250);
 /// So many pods that refuse a Snapshot whole stop its wave.
 const REFUSALS: usize = 2;
+/// A pod takes no more.
+const MOST_SIBLINGS: usize = 256;
 /// A wave does not wait longer for a pod.
 const GIVE_UP: Duration = Duration::from_secs(1);
 
@@ -114,6 +116,7 @@ impl Wave {
             refusals: BTreeSet::new(),
         });
         for member in self.members.values_mut() {
+            member.relearn(&self.ledger);
             member.forgive(now);
         }
     }
@@ -331,7 +334,7 @@ impl Wave {
         self.members.get(uid).and_then(|member| member.gateway.admin)
     }
 
-    /// The admin addresses of the others.
+    /// The admin addresses of the others, as many as a pod takes.
     pub(super) fn siblings(&self, uid: &str) -> Vec<String> {
         let others = self
             .members
@@ -339,6 +342,7 @@ impl Wave {
             .filter(|(other, member)| *other != uid && !member.gateway.terminating);
         others
             .filter_map(|(_, member)| member.gateway.admin)
+            .take(MOST_SIBLINGS)
             .map(|admin| admin.to_string())
             .collect()
     }

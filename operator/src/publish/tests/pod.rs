@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Bytes, to_bytes},
     extract::{DefaultBodyLimit, State},
     response::{IntoResponse, Response},
 };
 use crds::fleet::{
     Heartbeat, PodIdentity, Push, Refusal, SNAPSHOT_PATH, seal,
-    signature::{HEADER, Request, Verifier},
+    signature::{self, HEADER, Request, Verifier},
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -181,12 +181,26 @@ async fn serve(State(served): State<Served>, method: Method, uri: Uri, headers: 
     let answer = answer(&served.seen, &method, uri.path(), &headers, &body);
     served.news.send_modify(|count| *count += 1);
     if let Some(answer) = answer {
-        return answer;
+        let asked = headers.get(HEADER).and_then(|value| value.to_str().ok());
+        return signed(&served.seen, answer, uri.path(), asked.unwrap_or_default()).await;
     }
     let mut hang_up = served.hang_up.clone();
     let _unanswered = Unanswered(served);
     let _ = hang_up.changed().await;
     StatusCode::BAD_GATEWAY.into_response()
+}
+
+/// Answers are signed with the key of the request.
+async fn signed(seen: &Shared, answer: Response, path: &str, asked: &str) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let keys = seen.lock().unwrap().keys.clone();
+    let key = signature::key_of(asked).unwrap();
+    let answer = signature::answer(parts.status.as_str(), path, &body, asked);
+    let now = jiff::Timestamp::now().as_millisecond();
+    let header = signature::sign(&keys, &key, answer, now, 4);
+    parts.headers.insert(HEADER, header.parse().unwrap());
+    Response::from_parts(parts, body.into())
 }
 
 /// None where it stays silent.
