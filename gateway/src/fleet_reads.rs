@@ -44,8 +44,10 @@ const DEADLINE: Duration = Duration::from_secs(2);
 pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Siblings that are asked; no fleet has more.
 const MOST_SIBLINGS: usize = 256;
-/// Questions that wait for siblings at once, and questions of siblings that are answered at once. Others wait for their turn.
-const TURNS: usize = 4;
+/// Questions that wait for siblings at once; others wait for their turn.
+const ASKING: usize = 8;
+/// Questions of siblings that are answered at once.
+const ANSWERING: usize = 4;
 /// Where siblings ask, in POSTs with signatures.
 pub const PATHS: [&str; 6] = [
     system::Query::PATH,
@@ -108,7 +110,7 @@ pub enum Error {
 #[derive(Deserialize, Serialize)]
 struct Asking<Q> {
     ordinal: u32,
-    highest_ordinal: u32,
+    highest_ordinal: Option<u32>,
     question: Q,
 }
 
@@ -118,7 +120,7 @@ struct Answer<P> {
     /// Of the pod. One that is reached at two addresses counts once.
     uid: String,
     ordinal: u32,
-    highest_ordinal: u32,
+    highest_ordinal: Option<u32>,
     part: Told<P>,
 }
 
@@ -146,8 +148,8 @@ impl FleetReads {
             siblings,
             roll: Roll::open(data, ordinal),
             runtime,
-            asking: Semaphore::new(TURNS),
-            answering: Semaphore::new(TURNS),
+            asking: Semaphore::new(ASKING),
+            answering: Semaphore::new(ANSWERING),
         }
     }
 
@@ -261,7 +263,7 @@ impl FleetReads {
         written.map_err(|_| Error::BrokenOff)?.map_err(Error::Answer)
     }
 
-    async fn saw(&self, address: Option<SocketAddr>, ordinal: u32, highest: u32) {
+    async fn saw(&self, address: Option<SocketAddr>, ordinal: u32, highest: Option<u32>) {
         if let Some(file) = self.roll.saw(address, ordinal, highest) {
             // An error means that the process ends.
             let _ = spawn_blocking(move || file.write()).await;
@@ -308,7 +310,7 @@ struct Sum<P> {
 /// Who told a part.
 struct Teller {
     ordinal: u32,
-    highest_ordinal: u32,
+    highest_ordinal: Option<u32>,
 }
 
 /// Why a part was not taken.

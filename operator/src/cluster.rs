@@ -37,6 +37,7 @@ use store::Store;
 pub mod changes;
 mod definitions;
 mod follow;
+mod inputs;
 mod kinds;
 mod references;
 mod store;

@@ -103,7 +103,7 @@ pub struct Settings {
     pub gateway_selector: String,
     /// Of pods without a container port named `admin`.
     pub gateway_admin_port: u16,
-    /// How often pods are listed anew, in case that a watch lost something.
+    /// How often pods and the fleet key are listed anew, in case that a watch lost something.
     pub resync: Duration,
 }
 
@@ -178,6 +178,7 @@ impl Publisher {
                 name: settings.fleet_key_secret,
             },
             create: settings.create_fleet_key,
+            resync: settings.resync,
         };
         let fleet_key = fleet_key::watch(source, leadership.clone(), read, StdRng::from_rng(&mut random));
         let (publisher, publishing) = Self::with(lead::Inputs {

@@ -56,7 +56,8 @@ pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
     figures(&fleet, &sent).await?;
     one_by_one(&fleet, &sent).await?;
     confined(&fleet, &sent).await?;
-    command(&fleet, sent.len()).await?;
+    let told: Value = serde_json::from_str(&command(&fleet, &["--json"]).await?)?;
+    ensure!(told["total_requests"] == sent.len(), "{told:#}");
     missing(&mut fleet, &sent).await?;
     back(&mut fleet, &sent).await?;
     forgotten(&fleet, &sent).await
@@ -251,21 +252,15 @@ async fn confined(fleet: &Fleet, sent: &[Sent]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The command line asks as any client does.
-async fn command(fleet: &Fleet, requests: usize) -> anyhow::Result<()> {
-    let url = format!("http://{}", fleet.pods[1].traffic);
+/// What the command line tells, which asks as any client does.
+async fn command(fleet: &Fleet, more: &[&str]) -> anyhow::Result<String> {
+    let url = format!("http://{}", fleet.pods[0].traffic);
+    let fixed = ["stats", "--url", &url, "--key", CLIENT_KEY, "--scope", "fleet"];
+    let arguments: Vec<String> = fixed.iter().chain(more).map(|&text| text.to_owned()).collect();
     let program = route_switch()?;
-    let asked = move || {
-        let arguments = [
-            "stats", "--url", &url, "--key", CLIENT_KEY, "--scope", "fleet", "--json",
-        ];
-        Command::new(program).args(arguments).output()
-    };
-    let output = tokio::task::spawn_blocking(asked).await??;
+    let output = tokio::task::spawn_blocking(move || Command::new(program).args(arguments).output()).await??;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let answer: Value = serde_json::from_slice(&output.stdout)?;
-    ensure!(answer["total_requests"] == requests, "{answer:#}");
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// One gateway is killed: its ordinal is missing, at the others and at one that starts meanwhile.
@@ -298,6 +293,10 @@ async fn missing(fleet: &mut Fleet, sent: &[Sent]) -> anyhow::Result<()> {
         answer.status,
         answer.text()
     );
+    let told = command(fleet, &[]).await?;
+    let last = told.lines().last().unwrap_or_default();
+    ensure!(last.ends_with("did not answer: pods 2"), "{told}");
+    tell(&format!("for the reader: route-switch stats --scope fleet\n{told}"));
     fleet.pods[1].stop().await?;
     fleet.pods[1].run()?;
     until("gateway-1 to answer again", async || {

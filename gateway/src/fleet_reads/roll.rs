@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::analytics::system::Pods;
 
 const FILE: &str = "fleet-ordinals.json";
-/// What is above it is not believed: each ordinal below a highest one that is silent is named.
+/// A larger one counts nothing: a `StatefulSet` has no so many pods, and each ordinal below the highest that is silent is named.
 const MOST: u32 = 1023;
 
 pub(super) struct Roll {
@@ -22,7 +22,7 @@ pub(super) struct Roll {
 
 #[derive(Default)]
 struct Known {
-    highest: u32,
+    highest: Option<u32>,
     by_address: HashMap<SocketAddr, u32>,
 }
 
@@ -30,7 +30,7 @@ struct Known {
 pub(super) struct File {
     path: PathBuf,
     /// What is to be written next, or was last; held while it is.
-    highest: Mutex<u32>,
+    highest: Mutex<Option<u32>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Roll {
             tracing::warn!(file = %path.display(), %error, "the highest ordinal of the fleet is not known any more; it is learnt again");
             None
         });
-        let highest = kept.unwrap_or_default().min(MOST).max(own);
+        let highest = counting([kept, Some(own)]);
         let known = Known {
             highest,
             ..Known::default()
@@ -56,12 +56,12 @@ impl Roll {
             known: Mutex::new(known),
             file: Arc::new(File {
                 path,
-                highest: Mutex::new(kept.unwrap_or_default()),
+                highest: Mutex::new(kept),
             }),
         }
     }
 
-    pub(super) fn highest(&self) -> u32 {
+    pub(super) fn highest(&self) -> Option<u32> {
         self.known().highest
     }
 
@@ -75,16 +75,12 @@ impl Roll {
     }
 
     /// Notes who said something, and the highest that it knows of. What is new has to be written to the file.
-    pub(super) fn saw(&self, address: Option<SocketAddr>, ordinal: u32, highest: u32) -> Option<Arc<File>> {
-        if ordinal.max(highest) > MOST {
-            tracing::warn!(ordinal, highest, "a sibling's ordinal is above {MOST}; it is not noted");
-            return None;
-        }
+    pub(super) fn saw(&self, address: Option<SocketAddr>, ordinal: u32, highest: Option<u32>) -> Option<Arc<File>> {
         let mut known = self.known();
         if let Some(address) = address {
             known.by_address.insert(address, ordinal);
         }
-        known.highest = known.highest.max(ordinal).max(highest);
+        known.highest = known.highest.max(counting([Some(ordinal), highest]));
         let mut kept = self.file.highest.try_lock().ok()?;
         let is_new = known.highest > *kept;
         *kept = known.highest.max(*kept);
@@ -94,7 +90,8 @@ impl Roll {
     /// All that are known of, by whether they answered. Those that `failed` and are nobody's ordinal are told by address.
     pub(super) fn pods(&self, answered: &BTreeSet<u32>, failed: &[SocketAddr]) -> Pods {
         let known = self.known();
-        let silent = (0..=known.highest).filter(|ordinal| !answered.contains(ordinal));
+        let ordinals = known.highest.map(|highest| 0..=highest).into_iter().flatten();
+        let silent = ordinals.filter(|ordinal| !answered.contains(ordinal));
         let mut missing: Vec<String> = silent.map(|ordinal| ordinal.to_string()).collect();
         if failed.len() > missing.len() {
             let nameless = failed.iter().filter(|address| !known.by_address.contains_key(*address));
@@ -115,10 +112,16 @@ impl File {
     /// Blocks. A failure is told: the ordinal is learnt again after a restart.
     pub(super) fn write(&self) {
         let highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = replace(&self.path, *highest) {
+        let written = highest.map_or(Ok(()), |highest| replace(&self.path, highest));
+        if let Err(error) = written {
             tracing::warn!(file = %self.path.display(), %error, "failed to keep the highest ordinal of the fleet");
         }
     }
+}
+
+/// The highest of those that count.
+fn counting(ordinals: [Option<u32>; 2]) -> Option<u32> {
+    ordinals.into_iter().flatten().filter(|ordinal| *ordinal <= MOST).max()
 }
 
 fn read(path: &Path) -> io::Result<Option<u32>> {
@@ -163,14 +166,17 @@ mod tests {
         let data = tempdir().unwrap();
         let roll = Roll::open(data.path(), 0);
         assert_eq!(pods(&roll, &[0], &[]), ("0".into(), String::new()));
-        roll.saw(Some(address("10.0.0.1:1")), 2, 0).unwrap().write();
-        assert!(roll.saw(Some(address("10.0.0.1:1")), 2, 2).is_none(), "nothing is new");
+        roll.saw(Some(address("10.0.0.1:1")), 2, Some(0)).unwrap().write();
+        assert!(
+            roll.saw(Some(address("10.0.0.1:1")), 2, Some(2)).is_none(),
+            "nothing is new"
+        );
         assert_eq!(pods(&roll, &[0], &["10.0.0.1:1"]), ("0".into(), "1 2".into()));
         let again = Roll::open(data.path(), 0);
         assert_eq!(pods(&again, &[0, 2], &[]), ("0 2".into(), "1".into()));
         // Others may have seen more.
-        again.saw(None, 1, 3).unwrap().write();
-        assert_eq!(Roll::open(data.path(), 1).highest(), 3);
+        again.saw(None, 1, Some(3)).unwrap().write();
+        assert_eq!(Roll::open(data.path(), 1).highest(), Some(3));
     }
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
         let data = tempdir().unwrap();
         let roll = Roll::open(data.path(), 0);
         assert_eq!(pods(&roll, &[0], &["10.0.0.1:1"]), ("0".into(), "10.0.0.1:1".into()));
-        roll.saw(Some(address("10.0.0.2:1")), 1, 1);
+        roll.saw(Some(address("10.0.0.2:1")), 1, None);
         // Most likely it is the one that is missing.
         assert_eq!(pods(&roll, &[0], &["10.0.0.1:1"]), ("0".into(), "1".into()));
         assert_eq!(
@@ -190,12 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_believed_changes_nothing_and_a_broken_file_is_as_none() {
+    fn a_number_that_is_no_ordinal_makes_nobody_missing_and_a_broken_file_is_as_none() {
         let data = tempdir().unwrap();
-        let roll = Roll::open(data.path(), 1);
-        assert!(roll.saw(Some(address("10.0.0.1:1")), 1, MOST + 1).is_none());
-        assert_eq!((roll.highest(), roll.ordinal(address("10.0.0.1:1"))), (1, None));
+        let roll = Roll::open(data.path(), 70_000);
+        assert!(roll.saw(Some(address("10.0.0.1:1")), 80_000, Some(80_000)).is_none());
+        assert_eq!(roll.highest(), None);
+        let told = pods(&roll, &[70_000, 80_000], &[]);
+        assert_eq!(told, ("70000 80000".into(), String::new()));
         std::fs::write(data.path().join(FILE), "{").unwrap();
-        assert_eq!(Roll::open(data.path(), 1).highest(), 1);
+        assert_eq!(Roll::open(data.path(), 1).highest(), Some(1));
     }
 }

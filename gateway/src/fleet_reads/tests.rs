@@ -222,6 +222,19 @@ async fn a_request_is_found_at_the_pod_of_its_id_which_alone_is_asked() {
 }
 
 #[tokio::test]
+async fn a_pod_that_came_to_the_address_of_another_is_known_as_what_it_is() {
+    let fleet = Fleet::new(3);
+    fleet.fill(5);
+    fleet.count(0).await;
+    fleet.hall.pods.lock().unwrap().remove(&reached_at(2));
+    fleet.hall.put(reached_at(1), Some(Arc::clone(&fleet.pods[2])));
+    assert_eq!(fleet.count(0).await, told(10, "0 2", "1"));
+    fleet.hall.take_asked();
+    fleet.pods[0].gather(Presence, Some(2)).await.unwrap();
+    assert_eq!(fleet.hall.take_asked(), [reached_at(1)]);
+}
+
+#[tokio::test]
 async fn what_is_forgotten_is_forgotten_by_all() {
     let fleet = Fleet::new(3);
     let records = fleet.fill(30);
@@ -271,7 +284,7 @@ fn an_answer_that_is_too_long_is_one_of_too_many_rows() {
     let answer = |bytes: usize| Answer {
         uid: "a".to_owned(),
         ordinal: 0,
-        highest_ordinal: 0,
+        highest_ordinal: None,
         part: Told::Known(Found(Some(to_raw_value(&"x".repeat(bytes)).unwrap()))),
     };
     let mut sum = Sum::<Found> {

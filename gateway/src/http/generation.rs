@@ -67,17 +67,19 @@ async fn find(worker: &Worker, parts: &http::request::Parts) -> Result<Box<RawVa
     elsewhere.ok_or_else(|| ApiError::not_found(&format!("There is no generation `{shown}`.")))
 }
 
-/// Asks the sibling that has the requests of this ordinal.
+/// Asks the sibling that has the requests of this ordinal; all of them where it is not at the address at which it was.
 async fn find_elsewhere(app: &App, find: Find, ordinal: u32) -> Result<Option<Box<RawValue>>, ApiError> {
     let Some(reads) = &app.fleet_reads else {
         return Ok(None);
     };
-    let heard = reads.gather(find, Some(ordinal)).await.map_err(failed)?;
-    let found = heard.others.and_then(|found| found.0);
-    if found.is_none() && heard.pods.missing.contains(&ordinal.to_string()) {
-        return Err(ApiError::pod_missing(ordinal));
+    for with in [Some(ordinal), None] {
+        let heard = reads.gather(find.clone(), with).await.map_err(failed)?;
+        let found = heard.others.and_then(|found| found.0);
+        if found.is_some() || !heard.pods.missing.contains(&ordinal.to_string()) {
+            return Ok(found);
+        }
     }
-    Ok(found)
+    Err(ApiError::pod_missing(ordinal))
 }
 
 /// A User sees its own requests; a Viewer those of its namespace.

@@ -136,24 +136,29 @@ impl<K: Custom> Kept for Found<K> {
     }
 
     fn is_same_input(&self, other: &Self) -> bool {
-        match (&self.submitted, &other.submitted) {
-            (Submitted::WellFormed(one), Submitted::WellFormed(other)) => {
-                let (one, other) = (one.meta(), other.meta());
-                one.generation == other.generation && one.annotations == other.annotations
-            }
-            (Submitted::Malformed(one), Submitted::Malformed(other)) => one == other,
-            (
-                Submitted::PartlyReadable {
-                    faults,
-                    allowed_namespaces,
-                },
-                Submitted::PartlyReadable {
-                    faults: others,
-                    allowed_namespaces: allowed,
-                },
-            ) => faults == others && allowed_namespaces == allowed,
-            _ => false,
+        are_same_input(&self.submitted, &other.submitted)
+    }
+}
+
+/// Whether the compiler could not tell two states of one of our objects apart.
+pub(super) fn are_same_input<K: Resource>(one: &Submitted<K>, other: &Submitted<K>) -> bool {
+    match (one, other) {
+        (Submitted::WellFormed(one), Submitted::WellFormed(other)) => {
+            let (one, other) = (one.meta(), other.meta());
+            one.uid == other.uid && one.generation == other.generation && one.annotations == other.annotations
         }
+        (Submitted::Malformed(one), Submitted::Malformed(other)) => one == other,
+        (
+            Submitted::PartlyReadable {
+                faults,
+                allowed_namespaces,
+            },
+            Submitted::PartlyReadable {
+                faults: others,
+                allowed_namespaces: allowed,
+            },
+        ) => faults == others && allowed_namespaces == allowed,
+        _ => false,
     }
 }
 

@@ -5,20 +5,23 @@
 
 use std::time::Duration;
 
-use crds::status::{ConditionStatus, PROGRAMMED, PodBehind, Propagation, READY};
+use crds::status::{ACCEPTED, ConditionStatus, PROGRAMMED, PodBehind, Propagation, READY, RESOLVED_REFS};
 
 use super::{
     reach::{Reach, State},
     status::{Desired, TYPES},
     stored::Stored,
+    validate::Finding,
 };
 
 /// How soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Urgency {
     Now,
-    /// When the pods have had time to answer.
+    /// Something is wrong with it, and the pods may be about to answer as well.
     Wave,
+    /// It is well, and the pods have not answered yet.
+    Rollout,
     /// When a restart would be over.
     Restart,
     /// Only numbers changed.
@@ -30,7 +33,8 @@ impl Urgency {
     pub(super) fn patience(self) -> Duration {
         match self {
             Self::Now => Duration::ZERO,
-            Self::Wave => Duration::from_millis(1_500),
+            Self::Wave => Duration::from_secs(1),
+            Self::Rollout => Duration::from_secs(3),
             Self::Restart => Duration::from_secs(10),
             Self::Quiet => Duration::from_mins(5),
         }
@@ -42,8 +46,7 @@ pub(super) fn difference(stored: &Stored<'_>, desired: &Desired<'_>, reach: &Rea
     let nothing = Propagation::default();
     let before = stored.propagation.unwrap_or(&nothing);
     if is_object_changed(stored, before, desired) {
-        let is_under_way = reach.has(State::Pending);
-        return Some(if is_under_way { Urgency::Wave } else { Urgency::Now });
+        return Some(of_object(desired, reach));
     }
     if are_pods_changed(stored, before, desired) {
         return Some(of_pods(stored, reach));
@@ -71,6 +74,17 @@ fn are_pods_changed(stored: &Stored<'_>, before: &Propagation, desired: &Desired
             .iter()
             .filter(counted)
             .eq(desired.propagation.behind.iter().filter(counted))
+}
+
+fn of_object(desired: &Desired<'_>, reach: &Reach<'_>) -> Urgency {
+    let faults = [ACCEPTED, RESOLVED_REFS].map(|type_| desired.finding(type_).is_some_and(Finding::is_false));
+    if !reach.has(State::Pending) {
+        Urgency::Now
+    } else if faults.contains(&true) || reach.has(State::Refused) || reach.has(State::Failed) {
+        Urgency::Wave
+    } else {
+        Urgency::Rollout
+    }
 }
 
 fn of_pods(stored: &Stored<'_>, reach: &Reach<'_>) -> Urgency {

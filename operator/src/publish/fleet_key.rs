@@ -12,7 +12,7 @@ use std::{
 };
 
 use crds::fleet::key::{self, FleetKey, FleetKeys};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
     Api,
@@ -40,6 +40,8 @@ pub(super) struct Source {
     pub(super) place: Place,
     /// Whether it is made where it is missing.
     pub(super) create: bool,
+    /// How often it is listed anew, in case that a watch lost something.
+    pub(super) resync: Duration,
 }
 
 /// The name of the Secret.
@@ -74,10 +76,8 @@ pub(super) async fn watch(
     keys: watch::Sender<State>,
     mut random: StdRng,
 ) {
-    let config = watcher::Config::default()
-        .fields(&format!("metadata.name={}", source.place.name))
-        .timeout(WATCH_SECONDS);
-    let mut events = pin!(watcher(source.api.clone(), config).default_backoff());
+    let mut events = pin!(events(&source));
+    let mut list_at = Instant::now() + source.resync;
     let mut held = Held::default();
     let mut next_attempt = Instant::now();
     loop {
@@ -90,8 +90,12 @@ pub(super) async fn watch(
                     error = &error as &dyn std::error::Error,
                     "the watch of the fleet key failed; it begins anew"
                 ),
-                None => return,
+                None => events.set(self::events(&source)),
             },
+            () = sleep_until(list_at.into()) => {
+                list_at = Instant::now() + source.resync;
+                events.set(self::events(&source));
+            }
             () = sleep_until(next_attempt.into()), if makes => {
                 next_attempt = Instant::now() + PAUSE;
                 let secret = held.secret(&source.place, || random.random());
@@ -102,6 +106,14 @@ pub(super) async fn watch(
             },
         }
     }
+}
+
+/// Begins with a list.
+fn events(source: &Source) -> impl Stream<Item = watcher::Result<Event<Secret>>> + Send + use<> {
+    let config = watcher::Config::default()
+        .fields(&format!("metadata.name={}", source.place.name))
+        .timeout(WATCH_SECONDS);
+    watcher(source.api.clone(), config).default_backoff()
 }
 
 /// Created and not applied: where somebody else was faster, theirs is the key. The watch tells what there is then.

@@ -71,7 +71,7 @@ fn while_pods_have_not_answered_an_edit_waits() {
     let waiting = scene.plan();
     assert_eq!(
         urgencies(&waiting),
-        BTreeMap::from([("Provider default/one".to_owned(), Urgency::Wave)])
+        BTreeMap::from([("Provider default/one".to_owned(), Urgency::Rollout)])
     );
     scene.wait(60);
     scene.spread();

@@ -78,8 +78,8 @@ fn what_waits_for_pods_is_written_when_they_answer_or_after_a_while() {
         at(80),
     );
     assert_eq!(generation(queue.start(at(80))), Some(2));
-    assert_eq!(queue.start(at(1_499)), None);
-    assert_eq!(generation(queue.start(at(1_500))), Some(1));
+    assert_eq!(queue.start(at(999)), None);
+    assert_eq!(generation(queue.start(at(1_000))), Some(1));
 }
 
 #[test]
