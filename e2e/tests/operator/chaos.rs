@@ -4,7 +4,7 @@
 mod oracle;
 mod universe;
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use e2e::fleet::proxy::Proxy;
@@ -23,6 +23,8 @@ use universe::Universe;
 pub(crate) const NAMESPACE: &str = "chaos";
 const SEQUENCES: u64 = 30;
 const LONG_SEQUENCES: u64 = 500;
+/// Names other sequences, for instance `125-249`: several clusters can share the long run.
+const SEEDS: &str = "ROUTE_SWITCH_CHAOS_SEEDS";
 const STEPS: usize = 12;
 /// A leader is killed after at most so many of its writes, in every second sequence.
 const MOST_WRITES: u32 = 8;
@@ -36,7 +38,7 @@ const DISTURBED: usize = 0;
 const FRESH: usize = 1;
 
 pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
-    let count = if suite.is_long { LONG_SEQUENCES } else { SEQUENCES };
+    let seeds = seeds(if suite.is_long { LONG_SEQUENCES } else { SEQUENCES })?;
     let proxy = Proxy::start(&suite.plane).await?;
     let mut fleet = suite.fleet(NAMESPACE, 6, 0, 0).await?;
     fleet.add_operator(&proxy.url).await?;
@@ -49,16 +51,30 @@ pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
     }
     fleet.add_operator(suite.plane.server()).await?.stop().await?;
     let mut kills = 0;
-    for seed in 0..count {
+    for seed in seeds.clone() {
         let played = sequence(&mut fleet, &proxy, seed, &mut kills).await;
         played.with_context(|| format!("sequence {seed}"))?;
     }
     ensure!(kills > 0, "no leader was killed");
     tell(&format!(
-        "for the reader: chaos: {count} sequences, {kills} kills, 0 divergences; {}",
+        "for the reader: chaos: sequences {seeds:?}, {kills} kills, 0 divergences; {}",
         proxy.told()
     ));
     Ok(())
+}
+
+/// Those that the environment names, or the first `count`.
+fn seeds(count: u64) -> anyhow::Result<RangeInclusive<u64>> {
+    let Some(named) = std::env::var_os(SEEDS) else {
+        return Ok(0..=count - 1);
+    };
+    let named = named.to_string_lossy();
+    let range = named
+        .split_once('-')
+        .and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    range
+        .filter(|range| !range.is_empty())
+        .with_context(|| format!("{SEEDS} is {named}: write the first and the last, for instance 125-249"))
 }
 
 async fn sequence(fleet: &mut Fleet, proxy: &Proxy, seed: u64, kills: &mut u32) -> anyhow::Result<()> {
