@@ -23,8 +23,6 @@ const MEMORY: &str = "64MB";
 /// rows: with the engine's own groups of 122,880 that would be much of either.
 const CHECKPOINT_BYTES: u64 = 8_000_000;
 const GROUP_ROWS: u64 = 30_720;
-/// Freed memory past which the engine gives it back; its own bounds are in hundreds of megabytes.
-const ALLOCATOR_BYTES: u64 = 1_000_000;
 /// What the file is called within the engine.
 const CATALOG: &str = "analytics";
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
@@ -235,8 +233,7 @@ fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
     let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
     format!(
-        "SET allocator_flush_threshold = '{ALLOCATOR_BYTES}B'; SET allocator_bulk_deallocation_flush_threshold = '{ALLOCATOR_BYTES}B';
-         SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
+        "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
         path("backup"),
