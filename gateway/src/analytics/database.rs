@@ -19,12 +19,9 @@ use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newes
 pub(super) const FILE: &str = "analytics.duckdb";
 pub(super) const LOG: &str = "analytics.duckdb.wal";
 const MEMORY: &str = "64MB";
-/// Log past which the file is brought up to date. What is not yet there is in memory, and each time rewrites the last, not yet full group of
-/// rows: with the engine's own groups of 122,880 that would be much of either.
-const CHECKPOINT_BYTES: u64 = 8_000_000;
-const GROUP_ROWS: u64 = 30_720;
-/// What the file is called within the engine.
-const CATALOG: &str = "analytics";
+/// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
+/// a larger log means less writing.
+const CHECKPOINT_BYTES: u64 = 64_000_000;
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.
@@ -150,7 +147,6 @@ impl Database {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let shared = gate.as_ref().ok_or(QueryError::Closed)?;
         let connection = shared.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?;
-        connection.execute_batch(&format!("USE {CATALOG}"))?;
         query(connection)
     }
 
@@ -206,14 +202,8 @@ fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// The size of groups can only be told to a file that is attached.
 fn connect(file: &Path) -> duckdb::Result<Connection> {
-    let connection = Connection::open_in_memory_with_flags(config()?)?;
-    let file = file.to_string_lossy().replace('\'', "''");
-    connection.execute_batch(&format!(
-        "ATTACH '{file}' AS {CATALOG} (ROW_GROUP_SIZE {GROUP_ROWS}); USE {CATALOG};"
-    ))?;
-    Ok(connection)
+    Connection::open_with_flags(file, config()?)
 }
 
 fn config() -> duckdb::Result<Config> {
