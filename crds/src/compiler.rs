@@ -208,6 +208,8 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
         keys,
     };
     let digests = digest::of(&snapshot);
+    let has_entry = |object: &ObjectId| digests.contains_key(object);
+    let diagnostics = report.into_diagnostics(has_entry);
     snapshot.revision = revision::of(&digests);
     let is_kept = |name: &&ObjectName| prompt_revisions.contains_key(name);
     Compiled {
@@ -219,7 +221,7 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
             .collect(),
         snapshot: Arc::new(snapshot),
         digests: Arc::new(digests),
-        diagnostics: report.into_diagnostics(),
+        diagnostics,
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) fn entries<K, E: LastGood>(
                 diagnostics,
                 allowed_namespaces,
             } => {
-                report.add_all(kind, name, diagnostics);
+                report.refuse(kind, name, diagnostics);
                 if let Some(last_good) = previous.get(name) {
                     entries.insert(name.clone(), last_good.kept(allowed_namespaces.as_deref()));
                 }

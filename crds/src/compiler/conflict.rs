@@ -37,9 +37,10 @@ pub(super) fn routes<'a>(
                     free.insert(name.clone());
                     route.names.push(claim);
                 }
+                // A name that a last good entry has lost is not in the next one: nothing is said of it.
+                Entry::Occupied(_) if route.stale => {}
                 Entry::Occupied(taken) => {
                     let field = match index {
-                        _ if route.stale => String::new(),
                         0 => "spec.model".to_owned(),
                         _ => format!("spec.aliases[{}]", index - 1),
                     };

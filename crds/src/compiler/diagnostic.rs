@@ -11,12 +11,16 @@ use crate::{
 
 /// What has been found so far.
 #[derive(Default)]
-pub(super) struct Report(BTreeMap<ObjectId, Vec<Diagnostic>>);
+pub(super) struct Report {
+    found: BTreeMap<ObjectId, Vec<Diagnostic>>,
+    /// How many of them refuse the object itself; what follows is about the last good entry that stands in for it.
+    refusals: BTreeMap<ObjectId, usize>,
+}
 
 impl Report {
     pub(super) fn add(&mut self, kind: Kind, name: &ObjectName, diagnostic: Diagnostic) {
         let found = self
-            .0
+            .found
             .entry(ObjectId {
                 kind,
                 name: name.clone(),
@@ -33,8 +37,26 @@ impl Report {
         }
     }
 
-    pub(super) fn into_diagnostics(self) -> BTreeMap<ObjectId, Vec<Diagnostic>> {
-        self.0
+    /// An object is refused by itself.
+    pub(super) fn refuse(&mut self, kind: Kind, name: &ObjectName, diagnostics: Vec<Diagnostic>) {
+        self.add_all(kind, name, diagnostics);
+        let name = name.clone();
+        let object = ObjectId { kind, name };
+        let count = self.found.get(&object).map_or(0, Vec::len);
+        self.refusals.insert(object, count);
+    }
+
+    /// Where a refused object has no entry in the end, nothing is said of the one that it had before: the next time it has none.
+    pub(super) fn into_diagnostics(
+        mut self,
+        has_entry: impl Fn(&ObjectId) -> bool,
+    ) -> BTreeMap<ObjectId, Vec<Diagnostic>> {
+        for (object, count) in &self.refusals {
+            if let Some(found) = self.found.get_mut(object).filter(|_| !has_entry(object)) {
+                found.truncate(*count);
+            }
+        }
+        self.found
     }
 }
 

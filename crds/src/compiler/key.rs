@@ -25,13 +25,9 @@ pub(super) fn entries(
                 entries.insert(name.clone(), entry);
             }
             Err(Refused { problems, holds }) => {
-                for api_key::Problem { field, message } in problems {
-                    report.add(
-                        Kind::Secret,
-                        name,
-                        Diagnostic::not_accepted(Reason::InvalidKey, field, message),
-                    );
-                }
+                let told =
+                    |api_key::Problem { field, message }| Diagnostic::not_accepted(Reason::InvalidKey, field, message);
+                report.refuse(Kind::Secret, name, problems.into_iter().map(told).collect());
                 if let Some(last_good) = previous.get(name).filter(|last_good| holds.may_hold(&last_good.sha256)) {
                     entries.insert(
                         name.clone(),

@@ -197,7 +197,10 @@ fn a_withdrawn_secret_takes_good_and_stale_providers_out_at_once() {
     let other_key = credential("keys", json!({"other": SECRET}));
     let empty = credential("keys", json!({"main": ""}));
     let bad = provider("p", json!({"vendor": "Nobody"}));
-    for object in [keyed("p"), bad] {
+    for (object, said) in [
+        (keyed("p"), "Provider default/p ResolvedRefs"),
+        (bad, "Provider default/p Accepted"),
+    ] {
         for secrets in [
             vec![],
             vec![unlabelled.clone()],
@@ -210,11 +213,8 @@ fn a_withdrawn_secret_takes_good_and_stale_providers_out_at_once() {
             assert!(after.snapshot.providers.is_empty(), "{documents:?}");
             let route = &after.snapshot.routes[&name("r")];
             assert!(!route.targets[0].resolved && !route.stale);
-            assert!(
-                found(&after)
-                    .iter()
-                    .any(|line| line.starts_with("Provider default/p ResolvedRefs"))
-            );
+            assert!(found(&after).iter().any(|line| line.starts_with(said)));
+            assert_eq!(found(&after), found(&again(&documents, &after)));
             assert!(
                 found(&after)
                     .iter()
