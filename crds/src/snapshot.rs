@@ -3,7 +3,12 @@
 //! Entries keep their unresolved references beside the resolved ones, so that an entry that is carried over from an earlier
 //! Snapshot (its object became bad) is resolved afresh against what exists now: a withdrawn Secret or Provider takes effect at once.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +37,27 @@ pub struct Snapshot {
     /// All revisions that there are: those of the prompts' own texts, and those that are kept.
     pub revisions: BTreeMap<ObjectName, RevisionEntry>,
     pub keys: BTreeMap<ObjectName, KeyEntry>,
+}
+
+impl Snapshot {
+    /// The revisions that a prompt or a Route uses, or would if it were not for a fault.
+    pub fn used_revisions(&self) -> BTreeSet<ObjectName> {
+        let of_prompts = self.prompts.iter().flat_map(|(name, prompt)| {
+            let pinned = prompt.pinned_revision.as_ref();
+            let revisions = [Some(&prompt.spec_revision), Some(&prompt.active_revision), pinned];
+            let named = |revision: &String| ObjectName::new(&*name.namespace, &**revision);
+            revisions.into_iter().flatten().map(named).collect::<Vec<_>>()
+        });
+        let targets = self.routes.values().flat_map(|route| &route.targets);
+        let of_routes = targets.filter_map(|target| {
+            let used = target.prompt.as_ref()?;
+            match &used.reference {
+                PromptReference::Pin(revision) => Some(revision.clone()),
+                PromptReference::Follow(_) => used.revision.clone(),
+            }
+        });
+        of_prompts.chain(of_routes).collect()
+    }
 }
 
 /// A Provider whose credential resolved. Providers whose credential is missing are not in the Snapshot.

@@ -202,7 +202,7 @@ impl Queue {
         if !policy.wants_content(id) {
             return None;
         }
-        let keeps = policy.pace.take(1, now) && self.paces.take(bytes as u64, now);
+        let keeps = self.paces.take(&policy.pace, bytes as u64, now);
         if !keeps {
             self.thinned_contents.fetch_add(1, Ordering::Relaxed);
         }

@@ -68,6 +68,12 @@ impl Pace {
             .try_update(Ordering::Relaxed, Ordering::Relaxed, take)
             .is_ok()
     }
+
+    /// What was just taken comes to nothing: another bound refused it.
+    fn give_back(&self, units: u64) {
+        self.due_nanos
+            .fetch_sub(nanos(self.unit_nanos, units), Ordering::Relaxed);
+    }
 }
 
 impl Paces {
@@ -79,9 +85,21 @@ impl Paces {
         }
     }
 
-    /// Takes an example of `bytes`, if both paces allow.
-    pub(super) fn take(&self, bytes: u64, now: Instant) -> bool {
-        self.bytes.take(bytes, now) && self.examples.take(1, now)
+    /// Takes an example of `bytes`, if its Route's pace and both of these allow; else nothing is used up of any.
+    pub(super) fn take(&self, route: &Pace, bytes: u64, now: Instant) -> bool {
+        if !route.take(1, now) {
+            return false;
+        }
+        if !self.examples.take(1, now) {
+            route.give_back(1);
+            return false;
+        }
+        let takes = self.bytes.take(bytes, now);
+        if !takes {
+            self.examples.give_back(1);
+            route.give_back(1);
+        }
+        takes
     }
 }
 
@@ -116,11 +134,22 @@ mod tests {
     #[test]
     fn a_gateway_takes_no_more_bytes_than_its_stores_keep_up_with() {
         let start = Instant::now();
-        let paces = Paces::new(start);
+        let (paces, route) = (Paces::new(start), Pace::of_examples(1_000_000, start));
         let megabyte = 1 << 20;
-        let taken = |now| (0..1_000).filter(|_| paces.take(megabyte, now)).count();
+        let taken = |now| (0..1_000).filter(|_| paces.take(&route, megabyte, now)).count();
         assert_eq!(taken(start), 256);
         assert_eq!(taken(start + Duration::from_secs(2)), 32);
+    }
+
+    #[test]
+    fn what_one_bound_refuses_uses_up_nothing_of_the_others() {
+        let start = Instant::now();
+        let (paces, route) = (Paces::new(start), Pace::of_examples(50_000, start));
+        assert!(paces.take(&route, BYTES.1, start));
+        // No bytes are left: none of these takes an example, of the gateway or of the Route.
+        assert!((0..EXAMPLES.1).all(|_| !paces.take(&route, 1_000, start)));
+        assert_eq!(taken(&paces.examples, 2 * EXAMPLES.1, start), EXAMPLES.1 - 1);
+        assert_eq!(taken(&route, 100_000, start), 56_250 - 1);
     }
 
     #[test]

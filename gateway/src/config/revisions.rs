@@ -14,7 +14,7 @@ use crds::{
     compiler::{Compiled, Resources, Submitted, revision_manifest},
     object::{Kind, ObjectName},
     prompt_revision::PromptRevision,
-    snapshot::{PromptReference, Snapshot},
+    snapshot::Snapshot,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -86,7 +86,7 @@ impl Revisions {
 
     /// Removes those that nothing uses, the oldest first, beyond what each prompt wants kept.
     pub fn collect(&mut self, snapshot: &Snapshot) {
-        let used = used(snapshot);
+        let used = snapshot.used_revisions();
         let mut unused: BTreeMap<ObjectName, Vec<(Option<Timestamp>, ObjectName)>> = BTreeMap::new();
         for (name, revision) in self.kept.iter().filter(|(name, _)| !used.contains(name)) {
             let template = ObjectName::new(&*name.namespace, &*revision.spec.template_name);
@@ -121,25 +121,6 @@ impl Revisions {
     fn path(&self, name: &ObjectName) -> PathBuf {
         self.directory.join(&name.namespace).join(format!("{}.json", name.name))
     }
-}
-
-/// The revisions that a prompt or a Route uses, or would if it were not for a fault.
-fn used(snapshot: &Snapshot) -> BTreeSet<ObjectName> {
-    let of_prompts = snapshot.prompts.iter().flat_map(|(name, prompt)| {
-        let pinned = prompt.pinned_revision.as_ref();
-        let revisions = [Some(&prompt.spec_revision), Some(&prompt.active_revision), pinned];
-        let named = |revision: &String| ObjectName::new(&*name.namespace, &**revision);
-        revisions.into_iter().flatten().map(named).collect::<Vec<_>>()
-    });
-    let targets = snapshot.routes.values().flat_map(|route| &route.targets);
-    let of_routes = targets.filter_map(|target| {
-        let used = target.prompt.as_ref()?;
-        match &used.reference {
-            PromptReference::Pin(revision) => Some(revision.clone()),
-            PromptReference::Follow(_) => used.revision.clone(),
-        }
-    });
-    of_prompts.chain(of_routes).collect()
 }
 
 /// The files of all namespaces; nothing where nothing was kept yet.

@@ -3,11 +3,7 @@
 use std::collections::BTreeSet;
 
 use crds::{
-    compiler::Resources,
-    object::ObjectName,
-    prompt_revision::PromptRevision,
-    route::Route,
-    snapshot::{PromptReference, Snapshot},
+    compiler::Resources, object::ObjectName, prompt_revision::PromptRevision, route::Route, snapshot::Snapshot,
 };
 
 use super::{MANAGED_BY, OPERATOR};
@@ -15,20 +11,6 @@ use crate::controllers::metadata::object;
 
 /// The revisions that a prompt or a Route uses, or would if it were not for a fault.
 pub(super) fn used(resources: &Resources, snapshot: &Snapshot) -> BTreeSet<ObjectName> {
-    let of_prompts = snapshot.prompts.iter().flat_map(|(name, prompt)| {
-        let pinned = prompt.pinned_revision.as_ref();
-        let revisions = [Some(&prompt.spec_revision), Some(&prompt.active_revision), pinned];
-        let named = |revision: &String| ObjectName::new(&*name.namespace, &**revision);
-        revisions.into_iter().flatten().map(named).collect::<Vec<_>>()
-    });
-    let targets = snapshot.routes.values().flat_map(|route| &route.targets);
-    let of_routes = targets.filter_map(|target| {
-        let used = target.prompt.as_ref()?;
-        match &used.reference {
-            PromptReference::Pin(revision) => Some(revision.clone()),
-            PromptReference::Follow(_) => used.revision.clone(),
-        }
-    });
     // What is wrong now may be mended as it stands.
     let templates = resources.prompt_templates.iter().filter_map(|(name, template)| {
         let pinned = object(template)?.spec.pinned_revision.as_ref()?;
@@ -41,7 +23,9 @@ pub(super) fn used(resources: &Resources, snapshot: &Snapshot) -> BTreeSet<Objec
             ObjectName::new(namespace, revision)
         })
     });
-    of_prompts.chain(of_routes).chain(templates).chain(routes).collect()
+    let mut used = snapshot.used_revisions();
+    used.extend(templates.chain(routes));
+    used
 }
 
 /// Namespace and name of each revision that a Route pins.
