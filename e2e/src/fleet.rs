@@ -75,11 +75,11 @@ impl Fleet {
         objects
             .apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
             .await?;
-        // Pods are refused before it is there.
-        until("the namespace's own account", async || {
-            objects.get("ServiceAccount", "default").await
-        })
-        .await?;
+        // Pods are refused before it is there, and its controller may lag: after an outage of the API server it waits
+        // half a minute and more before it looks again.
+        objects
+            .apply(&json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default" } }))
+            .await?;
         let account = Account::new(plane, &objects).await?;
         let fleet = Self {
             objects,
