@@ -18,10 +18,9 @@ use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newes
 
 pub(super) const FILE: &str = "analytics.duckdb";
 pub(super) const LOG: &str = "analytics.duckdb.wal";
-const MEMORY: &str = "64MB";
-/// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
-/// a larger log means less writing.
-const CHECKPOINT_BYTES: u64 = 64_000_000;
+const MEMORY: &str = "32MB";
+/// Log past which the file is brought up to date. Rows that are not yet in the file are in memory, five times as large as there.
+const CHECKPOINT_BYTES: u64 = 8_000_000;
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.
@@ -217,13 +216,14 @@ fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
     max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES))
 }
 
-/// What nobody can undo from SQL: no file but our own, and none but backups written. The order matters.
+/// What nobody can undo from SQL. Groups of rows stay as they were written, until all of a group is deleted: putting small ones together, as the
+/// engine would, writes most of the file anew each time. No file but our own, and none but backups written. The order matters.
 fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
     let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
     let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
     format!(
-        "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
+        "SET checkpoint_threshold = '{checkpoint}B'; SET max_vacuum_tasks = 0; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
         path("backup"),

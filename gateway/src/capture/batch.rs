@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::record::Record;
 
 /// Records in one batch at most: one transaction in each store.
-pub(super) const BATCH_RECORDS: usize = 8192;
+pub(super) const BATCH_RECORDS: usize = 4096;
 
 /// A record, and whether its content had to be left out.
 #[derive(Clone, Debug)]
@@ -44,9 +44,10 @@ impl Room {
         self.take_within(bytes, self.capacity_bytes)
     }
 
-    /// As [`Self::take`], for a record with content: an eighth of the room is left to figures, which contents may not crowd out.
+    /// As [`Self::take`], for a record with content: only while less than a sixth of the room is held, so that bodies that wait take little
+    /// memory, and never so that less than an eighth is left: one body may be as large as all that, and may not crowd out figures.
     pub(super) fn take_for_content(&self, bytes: usize) -> bool {
-        self.take_within(bytes, self.capacity_bytes - self.capacity_bytes / 8)
+        self.held_bytes() < self.capacity_bytes / 6 && self.take_within(bytes, self.capacity_bytes - self.capacity_bytes / 8)
     }
 
     fn take_within(&self, bytes: usize, limit_bytes: usize) -> bool {

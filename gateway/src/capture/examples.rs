@@ -31,7 +31,7 @@ PRAGMA page_size = 16384;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA temp_store = MEMORY;
-PRAGMA cache_size = -8192;
+PRAGMA cache_size = -2048;
 ";
 
 const STEPS: &[&str] = &[

@@ -122,6 +122,11 @@ impl Loader {
         Survey::of(&self.directory)
     }
 
+    /// Whether a pass read what the one before did, all of it, and nothing waits for such a pass.
+    pub(in crate::config) fn knows(&self, gathered: &Gathered) -> bool {
+        self.held.knows(gathered)
+    }
+
     /// Takes what one pass read; the result, and whether it differs from the one before.
     pub(in crate::config) fn absorb(&mut self, gathered: &Gathered) -> (Reading, bool) {
         let reading = self.held.absorb(gathered);
@@ -129,7 +134,7 @@ impl Loader {
             .latest
             .as_ref()
             .is_none_or(|latest| !latest.says_the_same_as(&reading));
-        self.latest = Some(reading.clone());
+        self.latest = Some(reading.without_resources());
         (reading, is_new)
     }
 }
@@ -140,6 +145,26 @@ pub fn line_of(file: &Path, object_line: u32, field: &str) -> Option<u32> {
 }
 
 impl Reading {
+    /// What two readings are compared by.
+    fn without_resources(&self) -> Self {
+        let Self {
+            resources: _,
+            sources,
+            faults,
+            warnings,
+            settled,
+            digests,
+        } = self;
+        Self {
+            resources: Resources::default(),
+            sources: sources.clone(),
+            faults: faults.clone(),
+            warnings: warnings.clone(),
+            settled: *settled,
+            digests: digests.clone(),
+        }
+    }
+
     /// Whether both hold the same objects at the same places, with the same remarks.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         self.sources == other.sources

@@ -54,6 +54,15 @@ type Models = BTreeMap<(Arc<str>, Arc<str>), ModelMetrics>;
 /// By Provider.
 type Accounts = BTreeMap<ObjectName, Arc<Account>>;
 
+/// What the targets of Routes refer to.
+struct Surroundings<'a> {
+    snapshot: &'a Snapshot,
+    accounts: &'a Accounts,
+    /// By Provider.
+    destinations: BTreeMap<&'a ObjectName, Arc<Destination>>,
+    library: &'a Library,
+}
+
 /// A client key.
 #[derive(Debug)]
 pub struct ClientKey {
@@ -111,9 +120,7 @@ pub struct Target {
     /// The model as a JSON string.
     pub model_json: Bytes,
     pub dialect: Dialect,
-    pub uri: Uri,
-    /// All headers of a request but its length and the credential: host, content type, those of the Provider.
-    pub headers: HeaderMap,
+    pub destination: Arc<Destination>,
     /// The Provider's keys and places.
     pub account: Arc<Account>,
     pub health: Arc<Health>,
@@ -128,6 +135,14 @@ pub struct Target {
     /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
     pub output_limit_field: &'static str,
     pub metrics: TargetMetrics,
+}
+
+/// Where requests to a Provider go. All its targets share one: thousands of Routes have the same few Providers.
+#[derive(Debug)]
+pub struct Destination {
+    pub uri: Uri,
+    /// All headers of a request but its length and the credential: host, content type, those of the Provider.
+    pub headers: HeaderMap,
 }
 
 /// How long to wait.
@@ -164,6 +179,15 @@ impl Config {
                 (object.clone(), account)
             })
             .collect();
+        let destinations = snapshot.providers.iter();
+        let surroundings = Surroundings {
+            snapshot: &snapshot,
+            accounts: &accounts,
+            destinations: destinations
+                .filter_map(|(object, entry)| Some((object, Arc::new(Destination::of(entry)?))))
+                .collect(),
+            library: &library,
+        };
         for (object, entry) in &snapshot.routes {
             let before = before.get(object).copied();
             let is_same = |config: &Self| config.has_route((object, entry), &accounts, &library);
@@ -172,7 +196,7 @@ impl Config {
                 Arc::clone(same)
             } else {
                 let before = before.map(AsRef::as_ref);
-                let mut route = Route::resolve(object, entry, (&snapshot, &accounts, &library), before);
+                let mut route = Route::resolve(object, entry, &surroundings, before);
                 route.keep_counting(before, previous, &mut models);
                 Arc::new(route)
             };
@@ -352,7 +376,7 @@ impl Route {
     fn resolve(
         object: &ObjectName,
         entry: &RouteEntry,
-        (snapshot, accounts, library): (&Snapshot, &Accounts, &Library),
+        surroundings: &Surroundings<'_>,
         before: Option<&Self>,
     ) -> Self {
         let name: Arc<str> = object.to_string().into();
@@ -360,13 +384,11 @@ impl Route {
         let mut candidates = Vec::with_capacity(entry.targets.len());
         let mut models = Vec::with_capacity(entry.targets.len());
         for target in entry.targets.iter().filter(|target| target.resolved) {
-            let (Some(provider), Some(account)) =
-                (snapshot.providers.get(&target.provider), accounts.get(&target.provider))
-            else {
+            let Some(provider) = surroundings.snapshot.providers.get(&target.provider) else {
                 continue;
             };
             let known = before.and_then(|route| route.targets.iter().find(|known| *known.name == *target.name));
-            if let Some(resolved) = Target::resolve(target, (provider, account), known, entry, library) {
+            if let Some(resolved) = Target::resolve(target, surroundings, known, entry) {
                 models.push(provider.models.get(&target.model));
                 targets.push(resolved);
                 candidates.push(Candidate {

@@ -173,6 +173,9 @@ impl<F: FnMut(Reading)> Reader<F> {
             return self.read_again(after, self.pace.quiet);
         }
         self.seen = survey;
+        if self.loader.knows(&gathered) {
+            return Next::LookAt(Instant::now() + self.pace.poll);
+        }
         let (reading, is_new) = self.loader.absorb(&gathered);
         let is_settled = reading.settled;
         if is_new {

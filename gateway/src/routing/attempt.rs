@@ -64,12 +64,12 @@ pub async fn send(
     let body = request.body_for(target)?;
     let mut headers = headers_for(target, credential, request);
     exchange.propagate(&mut headers);
-    post(clients, target, target.uri.clone(), headers, body, deadlines).await
+    post(clients, target, target.destination.uri.clone(), headers, body, deadlines).await
 }
 
 /// The headers of a request to a target.
 pub fn headers_for(target: &Target, credential: Option<&Credential>, request: &ClientRequest) -> HeaderMap {
-    let mut headers = target.headers.clone();
+    let mut headers = target.destination.headers.clone();
     if let Some((name, value)) = credential {
         headers.insert(name, value.clone());
     }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Asks a target that speaks `Anthropic`'s dialect, whose form the request has.
 pub async fn count(clients: &Clients, target: &Target, request: &ClientRequest) -> Result<u64, Failure> {
-    let uri: Uri = format!("{}/count_tokens", target.uri)
+    let uri: Uri = format!("{}/count_tokens", target.destination.uri)
         .parse()
         .map_err(|_| Failure::Connect("the address of the counter is no URL".to_owned()))?;
     let deadlines = Deadlines::from_now(target);

@@ -51,14 +51,9 @@ impl Parsed {
             Content::Text { text, .. } => text,
             Content::Unreadable { line, message } => return Self::broken(path, *line, message),
         };
-        match yaml::read(text) {
-            Ok(documents) => {
-                let mut parsed = Self::default();
-                for document in documents {
-                    parsed.take(path, document);
-                }
-                parsed
-            }
+        let mut parsed = Self::default();
+        match yaml::read_each(text, |document| parsed.take(path, document)) {
+            Ok(()) => parsed,
             Err(error) => Self::broken(path, Some(error.line), &error.message),
         }
     }

@@ -63,23 +63,30 @@ impl Lines {
 
 /// All documents of `text` that are not empty.
 pub(super) fn read(text: &str) -> Result<Vec<Document>, Unparsable> {
+    let mut documents = Vec::new();
+    read_each(text, |document| documents.push(document))?;
+    Ok(documents)
+}
+
+/// The same, one after the other: all at once would take many times the memory of the text. Those before an
+/// error are given as well.
+pub(super) fn read_each(text: &str, mut take: impl FnMut(Document)) -> Result<(), Unparsable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = join_surrogates(text);
     let mut parser = Parser::new_from_str(&text);
     let mut builder = Builder::default();
-    let mut documents = Vec::new();
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| Unparsable {
             line: line_number(error.marker().line()),
             message: format!("not valid YAML: {}", error.info()),
         })?;
         if event == Event::DocumentEnd {
-            documents.extend(builder.finish());
+            builder.finish().into_iter().for_each(&mut take);
         } else {
             builder.take(event, line_number(span.start.line()))?;
         }
     }
-    Ok(documents)
+    Ok(())
 }
 
 fn line_number(line: usize) -> u32 {

@@ -10,14 +10,14 @@ use crds::{
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use tokio::time::Instant;
 
-use super::{Target, Timeouts, header_value};
+use super::{Destination, Surroundings, Target, Timeouts, header_value};
 use crate::{
-    prompts::{library::Library, parameters::Defaults},
+    prompts::parameters::Defaults,
     providers::{
         dialect::{anthropic, openai::json_string},
         price::Price,
     },
-    routing::{account::Account, health::Health},
+    routing::health::Health,
     telemetry::metrics::{ModelLabels, ModelMetrics, TargetMetrics},
 };
 
@@ -25,20 +25,18 @@ impl Target {
     /// None when the compiler let something through that no request can be made of.
     pub(super) fn resolve(
         entry: &TargetEntry,
-        (provider, account): (&ProviderEntry, &Arc<Account>),
+        surroundings: &Surroundings<'_>,
         known: Option<&Self>,
         route: &RouteEntry,
-        library: &Library,
     ) -> Option<Self> {
         let prompt = match &entry.prompt {
-            Some(used) => Some(Arc::clone(library.revision(used.revision.as_ref()?)?)),
+            Some(used) => Some(Arc::clone(
+                surroundings.library.revision(used.revision.as_ref()?)?,
+            )),
             None => None,
         };
-        let path = match provider.dialect {
-            Dialect::OpenAI => "chat/completions",
-            Dialect::Anthropic => "v1/messages",
-        };
-        let uri: Uri = format!("{}/{path}", provider.base_url).parse().ok()?;
+        let provider = surroundings.snapshot.providers.get(&entry.provider)?;
+        let destination = surroundings.destinations.get(&entry.provider)?;
         let model = provider.models.get(&entry.model);
         let own = &provider.timeouts;
         let over = &route.timeouts;
@@ -49,7 +47,7 @@ impl Target {
         };
         // Another model behind the same name, or another place, is another target.
         let health = known
-            .filter(|known| known.model == labels.model && known.provider == labels.provider && known.uri == uri)
+            .filter(|known| known.model == labels.model && known.provider == labels.provider && known.destination.uri == destination.uri)
             .map_or_else(
                 || Arc::new(Health::new(Instant::now())),
                 |known| Arc::clone(&known.health),
@@ -62,10 +60,9 @@ impl Target {
             provider_json: json_string(&entry.provider.name),
             model: Arc::clone(&labels.model),
             model_json: json_string(&entry.model),
-            headers: request_headers(&uri, provider)?,
-            account: Arc::clone(account),
+            destination: Arc::clone(destination),
+            account: Arc::clone(surroundings.accounts.get(&entry.provider)?),
             health,
-            uri,
             dialect: provider.dialect,
             timeouts: Timeouts {
                 connect: over.connect.unwrap_or(own.connect),
@@ -79,6 +76,21 @@ impl Target {
             defaults: Defaults::of(&entry.parameters, None),
             output_limit_field: vendor::row(provider.vendor).output_limit_field,
             metrics: TargetMetrics::new(ModelMetrics::new(labels)),
+        })
+    }
+}
+
+impl Destination {
+    /// None when the compiler let something through that no request can be made of.
+    pub(super) fn of(provider: &ProviderEntry) -> Option<Self> {
+        let path = match provider.dialect {
+            Dialect::OpenAI => "chat/completions",
+            Dialect::Anthropic => "v1/messages",
+        };
+        let uri: Uri = format!("{}/{path}", provider.base_url).parse().ok()?;
+        Some(Self {
+            headers: request_headers(&uri, provider)?,
+            uri,
         })
     }
 }

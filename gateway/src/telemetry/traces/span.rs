@@ -56,13 +56,13 @@ impl Trace {
         set(&self.attempt, "gen_ai.request.model", text(&target.model));
         set(&self.attempt, "route_switch.provider", text(&target.provider));
         set(&self.attempt, "route_switch.target", text(&target.name));
-        if let Some(host) = target.uri.host() {
+        if let Some(host) = target.destination.uri.host() {
             set(
                 &self.attempt,
                 "server.address",
                 host.trim_matches(['[', ']']).to_owned(),
             );
-            set(&self.attempt, "server.port", i64::from(port(&target.uri)));
+            set(&self.attempt, "server.port", i64::from(port(&target.destination.uri)));
         }
     }
 
