@@ -18,8 +18,12 @@ use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newes
 
 pub(super) const FILE: &str = "analytics.duckdb";
 pub(super) const LOG: &str = "analytics.duckdb.wal";
-const MEMORY: &str = "32MB";
-/// Log past which the file is brought up to date. Rows that are not yet in the file are in memory, five times as large as there.
+/// The unit of the file, and of memory: each column takes two that are not yet full. The engine's own is four times as large.
+const BLOCK_BYTES: u64 = 65_536;
+const MEMORY: &str = "20MB";
+/// For a file of larger blocks, which it keeps, and while a log is read that may be that of such a file.
+const MUCH_MEMORY: &str = "64MB";
+/// Log past which the file is brought up to date. Rows that are not yet in the file are in memory, three times as large as there.
 const CHECKPOINT_BYTES: u64 = 8_000_000;
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
@@ -117,9 +121,7 @@ impl Database {
             .and_then(|config| config.access_mode(AccessMode::ReadOnly))
             .map_err(failed)?;
         let connection = Connection::open_with_flags(&file, config).map_err(failed)?;
-        connection
-            .execute_batch(&limits(&self.directory, self.max_bytes))
-            .map_err(failed)?;
+        limit(&connection, &self.directory, self.max_bytes).map_err(failed)?;
         let found = version(&connection).map_err(failed)?;
         match steps_from(found, STEPS) {
             Ok([]) => {}
@@ -189,9 +191,7 @@ fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
         source,
     };
     let connection = connect(&file).map_err(failed)?;
-    connection
-        .execute_batch(&limits(directory, max_bytes))
-        .map_err(failed)?;
+    limit(&connection, directory, max_bytes).map_err(failed)?;
     let found = version(&connection).map_err(failed)?;
     let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
         file: file.clone(),
@@ -207,7 +207,8 @@ fn connect(file: &Path) -> duckdb::Result<Connection> {
 
 fn config() -> duckdb::Result<Config> {
     Config::default()
-        .max_memory(MEMORY)?
+        .max_memory(MUCH_MEMORY)?
+        .with("default_block_size", BLOCK_BYTES.to_string())?
         .threads(1)?
         .enable_autoload_extension(false)
 }
@@ -216,18 +217,24 @@ fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
     max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES))
 }
 
-/// What nobody can undo from SQL. Groups of rows stay as they were written, until all of a group is deleted: putting small ones together, as the
-/// engine would, writes most of the file anew each time. No file but our own, and none but backups written. The order matters.
-fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
+/// What nobody can undo from SQL: how much memory and disk there is, no file but our own, and none but backups written. The order matters.
+///
+/// Groups of rows stay as they were written, until all of a group is deleted: to put small ones together, as the engine would, writes most of the
+/// file anew each time.
+fn limit(connection: &Connection, directory: &Path, max_bytes: Option<u64>) -> duckdb::Result<()> {
+    let block_bytes = "SELECT block_size::UBIGINT FROM pragma_database_size()";
+    let block_bytes: u64 = connection.query_row(block_bytes, [], |row| row.get(0))?;
+    let memory = if block_bytes <= BLOCK_BYTES { MEMORY } else { MUCH_MEMORY };
     let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
     let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
-    format!(
-        "SET checkpoint_threshold = '{checkpoint}B'; SET max_vacuum_tasks = 0; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
+    connection.execute_batch(&format!(
+        "SET memory_limit = '{memory}'; SET checkpoint_threshold = '{checkpoint}B'; SET max_vacuum_tasks = 0;
+         SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
         path("backup"),
-    )
+    ))
 }
 
 /// Of the tables; 0 when there are none.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::record::Record;
 
 /// Records in one batch at most: one transaction in each store.
-pub(super) const BATCH_RECORDS: usize = 4096;
+pub(super) const BATCH_RECORDS: usize = 8192;
 
 /// A record, and whether its content had to be left out.
 #[derive(Clone, Debug)]

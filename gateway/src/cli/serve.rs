@@ -38,7 +38,6 @@ use crate::{
     },
 };
 
-mod allocator;
 mod fleet;
 mod otlp;
 mod source;
@@ -151,7 +150,6 @@ pub(super) struct Addresses {
 type Traffic = JoinHandle<()>;
 
 pub fn run(arguments: Arguments) -> Result<(), Error> {
-    allocator::settle();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("control")
