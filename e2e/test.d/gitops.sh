@@ -36,6 +36,15 @@ gitops_kustomize() {
 
 kustomize() { "$cache/k8s/kubectl" kustomize "$1" >"$2"; } # folder, where to
 
+# Options of a program in one order: a patch can only put another one at their end.
+options_sorted() {
+  awk '
+    function flush() { if (n) { for (i = 1; i <= n; i++) print held[i] | "LC_ALL=C sort"; close("LC_ALL=C sort"); n = 0 } }
+    /^ *- --/ { held[++n] = $0; next }
+    { flush(); print; fflush() }
+    END { flush() }'
+}
+
 # Says how an overlay differs from the chart with these values. Kustomize brings both into one order of objects and fields.
 same_as_chart() { # folder for the work, overlay, arguments of helm
   local work=$1/chart overlay=$2; shift 2
@@ -44,5 +53,5 @@ same_as_chart() { # folder for the work, overlay, arguments of helm
   cp deploy/kubernetes/base/namespace.yaml "$work"
   printf 'resources: [chart.yaml, namespace.yaml]\n' >"$work/kustomization.yaml"
   kustomize "$work" "$work/expected" && kustomize "$overlay" "$work/found" &&
-    diff -u --label "the chart" --label "$overlay" "$work/expected" "$work/found"
+    diff -u --label "the chart" --label "$overlay" <(options_sorted <"$work/expected") <(options_sorted <"$work/found")
 }
