@@ -187,6 +187,14 @@ def schema_paths(schema, whole, path=""):
         yield from schema_paths(below, whole, f"{path}.{key}".strip("."))
 
 
+def outcome(values):
+    """What is rendered, or why nothing is."""
+    try:
+        return render("helm 4", values)
+    except Refused as refused:
+        return str(refused)
+
+
 def effect_faults(path, default, everything):
     """Whether anything is rendered otherwise when one value of `everything` is what it is by default, or a switch is turned."""
     base = overlaid(everything, NEEDS.get(path, {}))
@@ -197,7 +205,7 @@ def effect_faults(path, default, everything):
             yield "ci/everything.yaml has the default"
             return
         other = not value
-    if render("helm 4", base) == render("helm 4", with_value(base, path, other)):
+    if outcome(base) == outcome(with_value(base, path, other)):
         yield f"{value!r} and {other!r} render the same"
 
 
