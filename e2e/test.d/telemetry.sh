@@ -67,11 +67,20 @@ telemetry_rules() {
   [ -n "$(find_prometheus)" ] || make_once "$(prometheus_folder)" make_prometheus
   promtool=$(find_prometheus)/promtool
   check "the dashboards are what their source says (deploy/grafana/generate)" deploy/grafana/generate --check
-  check "the rules are well formed" "$promtool" check rules deploy/prometheus/rules.yaml
+  check "the sample configuration and the rules are well formed" sample_is_well_formed "$promtool"
   check "alerts fire for what is amiss, and not for what is not" "$promtool" test rules deploy/prometheus/rules_test.yaml
   while read -r alert; do
     check "$alert is expected to fire in a test, and has a runbook" is_shown "$alert"
   done < <(sed -n 's/^ *- alert: //p' deploy/prometheus/rules.yaml)
+}
+
+sample_is_well_formed() { # promtool
+  local directory status
+  directory=$(mktemp -d)
+  e2e/test.d/scraping "$directory" <<<'{"items": []}' && "$1" check config "$directory/prometheus.yml"
+  status=$?
+  rm -r "$directory"
+  return $status
 }
 
 # Whether a test of rules_test.yaml expects the alert to fire, and the alert says what to do.
@@ -80,7 +89,7 @@ is_shown() { # alert
     index($0, "alertname=" alert) && /alertstate="firing"/ && !/exp_samples: \[\]/ { found = 1 }
     END { exit !found }
   ' deploy/prometheus/rules_test.yaml &&
-    awk -v alert="$1" '$1 == "-" { inside = $3 == alert } inside && $1 == "description:" { found = 1 } END { exit !found }' \
+    awk -v alert="$1" '$1 == "-" && $2 == "alert:" { inside = $3 == alert } inside && $1 == "description:" { found = 1 } END { exit !found }' \
       deploy/prometheus/rules.yaml
 }
 

@@ -12,6 +12,8 @@ OF_PROMPTS = "route_switch_prompt_cost_pico_usd_total"
 UNPRICED = "route_switch_unpriced_requests_total"
 REQUESTS = "route_switch_requests_total"
 TOKENS = "route_switch_tokens_total"
+READ = 'part="cache_read"'
+INPUT, OUTPUT = 'gen_ai_token_type="input"', 'gen_ai_token_type="output"'
 # `client_error` and the like use no tokens.
 ANSWERED = 'outcome="ok"'
 
@@ -43,8 +45,8 @@ def money():
         table("Routes", "In the range shown.", {"route": "Route"},
               [("Cost", "currencyUSD", usd(OF_ROUTES, ROUTED, by=("route",))),
                ("Requests", "short", increase(REQUESTS, ROUTED, ANSWERED, by=("route",))),
-               ("Tokens in", "short", increase(TOKENS, ROUTED, 'gen_ai_token_type="input"', by=("route",))),
-               ("Tokens out", "short", increase(TOKENS, ROUTED, 'gen_ai_token_type="output"', by=("route",))),
+               ("Tokens in", "short", increase(TOKENS, ROUTED, INPUT, by=("route",))),
+               ("Tokens out", "short", increase(TOKENS, ROUTED, OUTPUT, by=("route",))),
                ("Cost of 1,000", "currencyUSD",
                 f"{usd(OF_ROUTES, ROUTED, by=('route',))} / {increase(REQUESTS, ROUTED, ANSWERED, by=('route',))} * 1000")], width=12),
         table("Models", "In the range shown.", {"provider": "Provider", "gen_ai_request_model": "Model"},
@@ -66,10 +68,6 @@ def unknown():
         lines("Read from a cache", "Share of the input that providers read from their cache, which costs less. It grows with prompts whose beginning stays the same.",
               "percentunit", (cached, "of the input"), maximum=1),
     ]
-
-
-READ = 'part="cache_read"'
-INPUT = 'gen_ai_token_type="input"'
 
 
 def build():

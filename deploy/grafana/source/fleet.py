@@ -1,7 +1,7 @@
 """Do the gateways answer, does the configuration reach them, is traffic recorded?"""
 
-from panels import dashboard, lines, or_none, quantile, rate, select, stat, states, summed
-from words import COUNTED, NAMESPACE, OPERATOR, POD, PODS, ROUTE, failing, percentiles, success
+from panels import dashboard, lines, or_none, quantile, rate, select, stat, states
+from words import NAMESPACE, OPERATOR, POD, PODS, ROUTE, failing, percentiles, success
 
 ROUTED = f'{PODS}, route=~"$route"'
 REQUESTS = "route_switch_requests_total"
@@ -103,12 +103,13 @@ def records():
 
 
 def processes():
-    program = f'{PODS} and on (namespace, pod) {select("route_switch_build_info", PODS)}'
+    # `process_*` is told by many programs: only those of gateways.
+    gateways = f'and on (namespace, pod) {select("route_switch_build_info", PODS)}'
 
     def of(metric):
-        return f'{metric}{{{PODS}}} and on (namespace, pod) {select("route_switch_build_info", PODS)}'
+        return f"{select(metric, PODS)} {gateways}"
 
-    cpu = f'rate({select("process_cpu_seconds_total", PODS)}[$__rate_interval]) and on (namespace, pod) {select("route_switch_build_info", PODS)}'
+    cpu = f'rate({select("process_cpu_seconds_total", PODS)}[$__rate_interval]) {gateways}'
     lost = rate("route_switch_log_lost_lines_total", PODS)
     spans = rate("route_switch_spans_total", PODS, 'outcome!="sent"')
     return [

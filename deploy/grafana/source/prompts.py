@@ -10,6 +10,9 @@ COST = "route_switch_prompt_cost_pico_usd_total"
 CHOSEN = f'{PODS}, prompt=~"$prompt", revision=~"$revision"'
 BY = ("prompt", "revision")
 LEGEND = "{{revision}}"
+SHAPELESS = 'outcome="schema_invalid"'
+ANSWERED = 'outcome=~"ok|schema_invalid"'
+INPUT, OUTPUT = 'gen_ai_token_type="input"', 'gen_ai_token_type="output"'
 
 
 def a_request(metric, *matchers, over=rate, requests=(COUNTED,)):
@@ -31,10 +34,6 @@ def now():
     ]
 
 
-SHAPELESS = 'outcome="schema_invalid"'
-ANSWERED = 'outcome=~"ok|schema_invalid"'
-
-
 def revisions():
     return [
         table("Revisions", "All requests in the range shown, a line for each revision. Compare lines of the same prompt: the digits are those of `kubectl get promptrevisions`.",
@@ -43,8 +42,8 @@ def revisions():
                ("Failed", "percentunit", failing(REQUESTS, CHOSEN, by=BY, over=increase)),
                ("p50", "s", quantile(0.5, TIME, CHOSEN, by=BY, window="$__range")),
                ("p95", "s", quantile(0.95, TIME, CHOSEN, by=BY, window="$__range")),
-               ("Tokens in, a request", "short", a_request(TOKENS, 'gen_ai_token_type="input"', over=increase)),
-               ("Tokens out, a request", "short", a_request(TOKENS, 'gen_ai_token_type="output"', over=increase)),
+               ("Tokens in, a request", "short", a_request(TOKENS, INPUT, over=increase)),
+               ("Tokens out, a request", "short", a_request(TOKENS, OUTPUT, over=increase)),
                ("Cost of 1,000", "currencyUSD", f"{a_request(COST, over=increase)} * 1000 / {PICO}"),
                ("Cost", "currencyUSD", f"{increase(COST, CHOSEN, by=BY)} / {PICO}")]),
         lines("Requests by revision", "When an edit went live: one revision gives way to the next.", "reqps",
@@ -59,9 +58,9 @@ def revisions():
               (quantile(0.5, TIME, CHOSEN, by=BY), LEGEND)),
         lines("Time of requests, p95", "One request in twenty takes longer.", "s", (quantile(0.95, TIME, CHOSEN, by=BY), LEGEND)),
         lines("Tokens in, a request", "What the prompt and its variables come to. A step up is a longer prompt.", "short",
-              (a_request(TOKENS, 'gen_ai_token_type="input"'), LEGEND)),
+              (a_request(TOKENS, INPUT), LEGEND)),
         lines("Tokens out, a request", "How long answers are. They cost most, and take the time.", "short",
-              (a_request(TOKENS, 'gen_ai_token_type="output"'), LEGEND)),
+              (a_request(TOKENS, OUTPUT), LEGEND)),
         lines("Cost of 1,000 requests", "At the pace shown, as far as prices are known.", "currencyUSD",
               (f"{a_request(COST)} * 1000 / {PICO}", LEGEND)),
     ]

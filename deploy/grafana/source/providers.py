@@ -1,10 +1,12 @@
 """Which provider or model fails or is slow, and what the gateway does about it."""
 
-from panels import dashboard, increase, lines, or_none, quantile, rate, select, share, stat, states, summed, table
+from panels import dashboard, increase, lines, or_none, quantile, rate, select, share, stat, states, table
 from words import MODEL, NAMESPACE, PICO, POD, PODS, PROVIDER, ROUTE, failing, success
 
 CALLS = "gen_ai_client_operation_duration_seconds"
 FIRST = "gen_ai_client_operation_time_to_first_chunk_seconds"
+TOKENS = "gen_ai_client_token_usage_sum"
+INPUT, OUTPUT = 'gen_ai_token_type="input"', 'gen_ai_token_type="output"'
 ATTEMPTS = "route_switch_attempts_total"
 CALLED = f'{PODS}, provider=~"$provider", gen_ai_request_model=~"$model"'
 ROUTED = f'{PODS}, route=~"$route"'
@@ -44,7 +46,7 @@ def providers():
                ("Failed", "percentunit", failures(BY_MODEL, increase)),
                ("p95", "s", quantile(0.95, CALLS, CALLED, by=BY_MODEL, window="$__range")),
                ("First chunk, p95", "s", quantile(0.95, FIRST, CALLED, by=BY_MODEL, window="$__range")),
-               ("Tokens", "short", increase("gen_ai_client_token_usage_sum", CALLED, by=BY_MODEL)),
+               ("Tokens", "short", increase(TOKENS, CALLED, by=BY_MODEL)),
                ("Cost", "currencyUSD", f'{increase("route_switch_model_cost_pico_usd_total", CALLED, by=BY_MODEL)} / {PICO}')]),
         lines("Calls by provider and model", "Where requests go.", "reqps",
               (rate(f"{CALLS}_count", CALLED, by=BY_MODEL), "{{provider}} {{gen_ai_request_model}}"), stacked=True),
@@ -60,12 +62,11 @@ def providers():
         lines("Time to the first chunk, p95", "Of streams: how long until the model says something.", "s",
               (quantile(0.95, FIRST, CALLED, by=BY_MODEL), "{{provider}} {{gen_ai_request_model}}")),
         lines("Tokens in", "As providers count them, a second.", "short",
-              (rate("gen_ai_client_token_usage_sum", CALLED, 'gen_ai_token_type="input"', by=BY_MODEL), "{{provider}} {{gen_ai_request_model}}"), stacked=True),
+              (rate(TOKENS, CALLED, INPUT, by=BY_MODEL), "{{provider}} {{gen_ai_request_model}}"), stacked=True),
         lines("Tokens out", "As providers count them, a second.", "short",
-              (rate("gen_ai_client_token_usage_sum", CALLED, 'gen_ai_token_type="output"', by=BY_MODEL), "{{provider}} {{gen_ai_request_model}}"), stacked=True),
+              (rate(TOKENS, CALLED, OUTPUT, by=BY_MODEL), "{{provider}} {{gen_ai_request_model}}"), stacked=True),
         lines("Tokens out a second of a call", "How fast models write: tokens by the time of their calls.", "short",
-              (f'{rate("gen_ai_client_token_usage_sum", CALLED, by=BY_MODEL)} / {rate(CALLS + "_sum", CALLED, by=BY_MODEL)}'
-               .replace(CALLED, CALLED + ', gen_ai_token_type="output"', 1), "{{provider}} {{gen_ai_request_model}}")),
+              (f"{rate(TOKENS, CALLED, OUTPUT, by=BY_MODEL)} / {rate(f'{CALLS}_sum', CALLED, by=BY_MODEL)}", "{{provider}} {{gen_ai_request_model}}")),
     ]
 
 
