@@ -11,6 +11,7 @@ pub mod load;
 pub mod machine;
 pub mod manifest;
 pub mod mock;
+pub mod node;
 pub mod process;
 pub mod program;
 pub mod schedstat;
