@@ -19,9 +19,10 @@ lint:
 test:
     e2e/test unit
 
-# write the files that are generated from the types
+# write the files that are generated: from the types, then from those and the chart
 generate:
     "$(deploy/build | tail -n 1)/crdgen" deploy/crds
+    deploy/render
 
 # licenses, bans, sources and advisories of the dependencies
 deny:
