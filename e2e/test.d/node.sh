@@ -33,6 +33,7 @@ node_rust_obstacle() {
 }
 
 node_rust() {
+  local images
   # Before the namespace is entered: from there, no way leads to anything that is to be fetched.
   cargo test "${cargo_flags[@]}" --test node --no-run
   need_python
@@ -41,7 +42,7 @@ node_rust() {
   export CLUSTER_DIR CLUSTER_NETNS=rs-test-$$
   trap 'e2e/cluster down' EXIT
   e2e/cluster up full
-  e2e/cluster images "$programs"
-  ROUTE_SWITCH_PYTHON=$python/bin/python ROUTE_SWITCH_PROMETHEUS=$(find_prometheus)/prometheus \
+  images=$(e2e/cluster images "$programs")
+  ROUTE_SWITCH_IMAGES=$images ROUTE_SWITCH_PYTHON=$python/bin/python ROUTE_SWITCH_PROMETHEUS=$(find_prometheus)/prometheus \
     e2e/cluster run cargo test --offline "${cargo_flags[@]}" --no-fail-fast --test node
 }

@@ -75,7 +75,7 @@ impl Helm {
     pub async fn test(self) -> anyhow::Result<String> {
         run(
             self.program(),
-            &["test", RELEASE, "--namespace", NAMESPACE, "--logs", "--timeout", LIMIT],
+            &["test", RELEASE, "--namespace", NAMESPACE, "--timeout", LIMIT],
         )
         .await
     }

@@ -21,6 +21,8 @@ pub async fn all(objects: &Objects) -> anyhow::Result<()> {
     kubectl("delete secret --selector routeswitch.io/api-key").await?;
     kubectl("delete secret --selector routeswitch.io/credential").await?;
     kubectl("delete secret route-switch-fleet-key --ignore-not-found").await?;
+    // An operator whose rights go with it cannot give it up, and the next one would wait for its end.
+    kubectl("delete lease route-switch-operator --ignore-not-found").await?;
     kubectl("delete pvc --all --wait").await?;
     cluster("volumes clear").await.map(drop)
 }

@@ -32,7 +32,7 @@ kind: Route
 metadata: {name: newer}
 spec:
   model: newer
-  session: {by: User}
+  session: {affinity: Session}
   targets: [{name: quick, providerRef: {name: simulated-quick}, model: sim-fast}]
 ";
 const LACKING: &str = "spec.session";

@@ -89,7 +89,10 @@ fn lines(status: &Value) -> Vec<String> {
     if status["fleet"].is_object() {
         rows.insert(1, ("pod", text("/fleet/pod")));
     }
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, said)| vec![name.to_owned(), said]).collect();
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(name, said)| vec![name.to_owned(), said])
+        .collect();
     let mut told = table(2, &["", ""], &rows);
     told.remove(0);
     let faults = status["faults"].as_array().into_iter().flatten();

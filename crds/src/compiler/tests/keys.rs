@@ -25,7 +25,10 @@ fn a_key_is_held_as_its_hash_only() {
 fn name_role_and_routes_are_read() {
     let listed = entry(json!({"key": SECRET, "name": "Team A", "role": "Admin", "routes": "b/y, a/x,a/x, z"}));
     assert_eq!((listed.name.as_str(), listed.role), ("Team A", Role::Admin));
-    assert_eq!(listed.routes, KeyRoutes::Listed(vec![name("a/x"), name("b/y"), name("z")]));
+    assert_eq!(
+        listed.routes,
+        KeyRoutes::Listed(vec![name("a/x"), name("b/y"), name("z")])
+    );
     assert_eq!(entry(json!({"key": SECRET, "routes": "*"})).routes, KeyRoutes::All);
     assert_eq!(entry(json!({"key": SECRET, "role": "Viewer"})).role, Role::Viewer);
 }
