@@ -126,7 +126,6 @@ podLogsDir: $dir/log/pods
 failSwapOn: false
 oomScoreAdj: 0
 enforceNodeAllocatable: []
-localStorageCapacityIsolation: false
 evictionHard: {imagefs.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", memory.available: "0%"}
 imageGCHighThresholdPercent: 100
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $dir/pki/ca.crt}}
@@ -229,13 +228,18 @@ finish_node() {
 
 # As when a machine loses its power: nothing is asked, and what pods kept outside their volumes is lost.
 kill_node() {
-  local pids pid deadline=$((SECONDS + 30))
+  local pids pid file sockets=() deadline=$((SECONDS + 30))
   kill_daemons kubelet containerd
+  # Each helper of a pod has a socket where this kind of program has always put it, and its name in a file.
+  for file in "$state"/containerd/io.containerd.runtime.v2.task/k8s.io/*/address; do
+    [ ! -s "$file" ] || sockets+=("$(sed 's|^unix://||' "$file")")
+  done
   while read -ra pids < <({ shims; pod_processes; } | tr '\n' ' '); [ ${#pids[@]} != 0 ]; do
     for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     [ $SECONDS -lt $deadline ] || die "processes of pods do not end: ${pids[*]}"
     sleep 0.05
   done
+  rm -f "${sockets[@]}"
 }
 
 node() {
@@ -278,9 +282,7 @@ clear_volumes() {
 
 take_down_node() {
   kill_node
-  local folder name value link address
-  cat "$state"/containerd/io.containerd.runtime.v2.task/k8s.io/*/address 2>/dev/null | tr '\0' '\n' | sort -u |
-    while read -r address || [ -n "$address" ]; do rm -f "${address#unix://}"; done || true
+  local folder name value link
   unmount_below "$state" "$dir"
   # Where programs write to whatever they are told: what is ours in it, and the folders if that leaves them empty.
   for link in /var/log/containers/*; do

@@ -50,11 +50,47 @@ telemetry_rust_obstacle() {
     (has_go) || { echo "it takes Go 1.$COLLECTOR_GO_MINOR or newer to build an OpenTelemetry Collector (https://go.dev/doc/install)"; return; }
     [ -n "$named" ] || { echo "the OpenTelemetry Collector is not built yet (when named, it is: minutes)"; return; }
   fi
+  telemetry_rules_obstacle
+}
+
+telemetry_rules_obstacle() {
+  has python3 || { echo "there is no python3 (apt-get install python3)"; return; }
   if [ -z "$(find_prometheus)" ]; then
     if ! has apt-get || ! has dpkg-deb; then echo "there is no prometheus and no promtool in PATH (https://prometheus.io/download)"
     elif [ -z "$named" ]; then echo "there is no prometheus (when named, Debian's package is fetched into the cache)"
     fi
   fi
+}
+
+telemetry_rules() {
+  local promtool alert
+  [ -n "$(find_prometheus)" ] || make_once "$(prometheus_folder)" make_prometheus
+  promtool=$(find_prometheus)/promtool
+  check "the dashboards are what their source says (deploy/grafana/generate)" deploy/grafana/generate --check
+  check "the sample configuration and the rules are well formed" sample_is_well_formed "$promtool"
+  check "alerts fire for what is amiss, and not for what is not" "$promtool" test rules deploy/prometheus/rules_test.yaml
+  while read -r alert; do
+    check "$alert is expected to fire in a test, and has a runbook" is_shown "$alert"
+  done < <(sed -n 's/^ *- alert: //p' deploy/prometheus/rules.yaml)
+}
+
+sample_is_well_formed() { # promtool
+  local directory status
+  directory=$(mktemp -d)
+  e2e/test.d/scraping "$directory" <<<'{"items": []}' && "$1" check config "$directory/prometheus.yml"
+  status=$?
+  rm -r "$directory"
+  return $status
+}
+
+# Whether a test of rules_test.yaml expects the alert to fire, and the alert says what to do.
+is_shown() { # alert
+  awk -v alert="\"$1\"" '
+    index($0, "alertname=" alert) && /alertstate="firing"/ && !/exp_samples: \[\]/ { found = 1 }
+    END { exit !found }
+  ' deploy/prometheus/rules_test.yaml &&
+    awk -v alert="$1" '$1 == "-" && $2 == "alert:" { inside = $3 == alert } inside && $1 == "description:" { found = 1 } END { exit !found }' \
+      deploy/prometheus/rules.yaml
 }
 
 telemetry_rust() {

@@ -79,6 +79,7 @@ pub struct Queue {
     dropped_contents: AtomicU64,
     paces: Paces,
     thinned_contents: AtomicU64,
+    max_bytes: Option<u64>,
     examples: SharedHealth,
     analytics: SharedHealth,
     database: Arc<Database>,
@@ -188,6 +189,7 @@ impl Queue {
             dropped_contents: AtomicU64::new(0),
             paces: Paces::new(Instant::now()),
             thinned_contents: AtomicU64::new(0),
+            max_bytes,
             examples: healths.0,
             analytics: healths.1,
             database,
@@ -287,6 +289,11 @@ impl Queue {
 
     pub fn capacity_bytes(&self) -> usize {
         self.room.capacity_bytes()
+    }
+
+    /// What the files of both stores may take together, if that is bounded.
+    pub fn max_bytes(&self) -> Option<u64> {
+        self.max_bytes
     }
 
     pub fn health(&self) -> Health {

@@ -2,19 +2,21 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::Context as _;
 use e2e::client::Client;
 use e2e::process::free_address;
 use e2e::program::{Program, from_environment};
 use e2e::wait::until;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const PROGRAM: &str = "ROUTE_SWITCH_PROMETHEUS";
 
 #[derive(Debug)]
 pub(crate) struct Prometheus {
+    address: SocketAddr,
     client: Client,
     _directory: TempDir,
     _program: Program,
@@ -22,11 +24,26 @@ pub(crate) struct Prometheus {
 
 impl Prometheus {
     pub(crate) async fn scraping(admin: SocketAddr) -> anyhow::Result<Self> {
+        Self::start(admin, json!([])).await
+    }
+
+    /// The same; it evaluates the rules of a file.
+    pub(crate) async fn with_rules(admin: SocketAddr, rules: &Path) -> anyhow::Result<Self> {
+        Self::start(admin, json!([rules])).await
+    }
+
+    async fn start(admin: SocketAddr, rule_files: Value) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let address = free_address()?;
+        // As a scrape by Kubernetes pods labels what it finds.
+        let labels = json!({"namespace": "route-switch", "pod": "gateway-0"});
         let config = json!({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-            "scrape_configs": [{"job_name": "gateway", "static_configs": [{"targets": [admin.to_string()]}]}],
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": rule_files,
+            "scrape_configs": [{
+                "job_name": "gateway",
+                "static_configs": [{"targets": [admin.to_string()], "labels": labels}],
+            }],
         });
         fs::write(directory.path().join("prometheus.yml"), config.to_string())?;
         let arguments = [
@@ -42,10 +59,15 @@ impl Prometheus {
             })
             .await?;
         Ok(Self {
+            address,
             client: Client::new(address)?,
             _directory: directory,
             _program: program,
         })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The value of an expression that gives one; none while it gives nothing.

@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    fn status(failure: Value) -> Value {
+    fn status(failure: &Value) -> Value {
         json!({
             "status": "ok", "version": "0.1.0", "duckdb": "v1", "started": "2026-01-01T00:00:00Z", "snapshot": "3f9a",
             "config": { "providers": 1, "routes": 2, "prompts": 0, "keys": 3, "faults": 1 },
@@ -117,17 +117,17 @@ mod tests {
 
     #[test]
     fn a_status_is_told_a_line_a_subject() {
-        let told = lines(&status(Value::Null));
+        let told = lines(&status(&Value::Null));
         assert_eq!(told[0], "status     ok");
         assert_eq!(told[1], "pod        gateway-2");
         assert!(told.contains(&"serves     1 providers, 2 routes, 0 prompts, 3 keys, 1 faults".to_owned()));
         assert!(told.contains(&"analytics  ok".to_owned()), "{told:?}");
-        assert_eq!(failures(&status(Value::Null)), None);
+        assert_eq!(failures(&status(&Value::Null)), None);
     }
 
     #[test]
     fn a_store_that_fails_is_a_fault() {
-        let full = status(json!({ "message": "the disk is full", "since_unix_micros": 1 }));
+        let full = status(&json!({ "message": "the disk is full", "since_unix_micros": 1 }));
         assert_eq!(failures(&full), Some("analytics: the disk is full".to_owned()));
         assert!(lines(&full).contains(&"analytics  the disk is full".to_owned()));
     }

@@ -44,6 +44,7 @@ pub fn router(app: &Arc<App>) -> Router {
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let sources = Sources {
         config: &app.config.load_full(),
+        ready: app.ready.load(Ordering::Relaxed),
         faults: app.faults.load().len(),
         queue: &app.queue,
         spans: app.spans.as_deref(),
