@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::ADMIN_KEY;
 use crate::client::Client;
+use crate::wait::until;
 
 const PAGE: usize = 500;
 
@@ -31,11 +32,27 @@ pub async fn ids(service: SocketAddr, missing: &[&str]) -> anyhow::Result<BTreeS
     }
 }
 
+/// The ids of all requests, once every gateway answers for them: who is ready is a moment later known to its siblings.
+pub async fn all(service: SocketAddr) -> anyhow::Result<BTreeSet<String>> {
+    let mut why = String::new();
+    let waited = until("the fleet to answer for all its gateways", async || {
+        match ids(service, &[]).await {
+            Ok(ids) => Ok(Some(ids)),
+            Err(error) => {
+                why = format!("{error:#}");
+                Ok(None)
+            }
+        }
+    });
+    let waited = waited.await;
+    waited.with_context(|| format!("it said {why}"))
+}
+
 /// Waits until requests that were answered are remembered; fails with one that is not.
 pub async fn remembered(service: SocketAddr, answered: &[String]) -> anyhow::Result<()> {
     let mut lacking = String::new();
-    let waited = crate::wait::until("the fleet to remember every request", async || {
-        let ids = ids(service, &[]).await?;
+    let waited = until("the fleet to remember every request", async || {
+        let ids = all(service).await?;
         let lost = answered.iter().find(|id| !ids.contains(*id));
         lacking = lost.cloned().unwrap_or_default();
         Ok(lacking.is_empty().then_some(()))

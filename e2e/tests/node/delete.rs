@@ -59,7 +59,7 @@ async fn played(
     (service, gateways): (SocketAddr, &[Gateway]),
     deletion: &Deletion,
 ) -> anyhow::Result<()> {
-    let before = rows::ids(service, &[]).await?;
+    let before = rows::all(service).await?;
     let own_before = gateways[GOES].own_requests().await?;
     let revision = gateways::snapshots(&suite.objects, gateways)
         .await?
@@ -99,7 +99,7 @@ async fn played(
         let answered = [seen.answered, report.answered].concat();
         rows::remembered(service, &answered).await?;
     }
-    let after = rows::ids(service, &[]).await?;
+    let after = rows::all(service).await?;
     let lost: Vec<&String> = before.difference(&after).collect();
     ensure!(lost.is_empty(), "{lost:?} were remembered before");
     ensure!(gateways[GOES].own_requests().await? >= own_before, "its rows are fewer");

@@ -20,7 +20,7 @@ const OPERATOR: &str = "route-switch-operator";
 pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
     let before = suite.installed().await?;
     let service = suite.service().await?;
-    let rows_before = rows::ids(service, &[]).await?;
+    let rows_before = rows::all(service).await?;
     let pushes = gateways::snapshots(&suite.objects, &before).await?;
     operators(&suite.objects, 0).await?;
 
@@ -30,10 +30,12 @@ pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
     let began = Instant::now();
     cluster("node start").await?;
     let after = restarted(suite, &before).await?;
+    e2e::wait::until("an answer through the Service", async || {
+        let asked = Client::fresh(service)?.with_key(APP_KEY)?.chat(&rows::short()).await;
+        Ok(asked.is_ok_and(|answer| answer.status == 200).then_some(()))
+    })
+    .await?;
     let took = began.elapsed();
-
-    let answer = Client::fresh(service)?.with_key(APP_KEY)?.chat(&rows::short()).await?;
-    ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
     for (push, now) in pushes.iter().zip(gateways::snapshots(&suite.objects, &after).await?) {
         ensure!(
             now.snapshot.revision == push.snapshot.revision && now.order == push.order,
@@ -42,10 +44,7 @@ pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
             push.order
         );
     }
-    let rows_after = e2e::wait::until("the fleet to answer for all", async || {
-        Ok(rows::ids(service, &[]).await.ok())
-    });
-    let rows_after = rows_after.await?;
+    let rows_after = rows::all(service).await?;
     let lost: Vec<&String> = rows_before.difference(&rows_after).collect();
     ensure!(lost.is_empty(), "{lost:?} were there before");
     tell(&format!(

@@ -77,7 +77,7 @@ async fn rolled(suite: &Suite, service: SocketAddr) -> anyhow::Result<()> {
 /// At one gateway the answer is its own rows, and names the others; at three again it is all rows, none twice.
 async fn scaled(suite: &Suite, service: SocketAddr) -> anyhow::Result<()> {
     let gateways = gateways::ready(&suite.objects, GATEWAYS).await?;
-    let all = rows::ids(service, &[]).await?;
+    let all = rows::all(service).await?;
     let own = gateways[0].own_requests().await?;
     ensure!(all.len() as u64 > own, "all rows are pod 0's: {own}");
     kubectl("scale statefulset/route-switch-gateway --replicas=1").await?;
@@ -94,16 +94,10 @@ async fn scaled(suite: &Suite, service: SocketAddr) -> anyhow::Result<()> {
     ensure!(rows_of_one.is_subset(&all), "rows that were not there before");
     kubectl("scale statefulset/route-switch-gateway --replicas=3").await?;
     let three = gateways::ready(&suite.objects, GATEWAYS).await?;
-    // Ready is a pod before its siblings have been told of it.
-    let told = e2e::wait::until("every gateway to answer for all", async || {
-        for gateway in &three {
-            if gateway.fleet_requests(&[]).await.ok() != Some(all.len() as u64) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(rows::ids(service, &[]).await?))
-    });
-    let told = told.await?;
+    let told = rows::all(service).await?;
+    for gateway in &three {
+        ensure!(gateway.fleet_requests(&[]).await? == all.len() as u64, "{} does not tell all", gateway.name);
+    }
     ensure!(
         told == all,
         "{:?} are not the rows from before",

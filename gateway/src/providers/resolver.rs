@@ -136,6 +136,8 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -163,7 +165,7 @@ mod tests {
             resolver.call("localhost".parse().unwrap()),
             resolver.call("localhost".parse().unwrap()),
         );
-        assert!(tokio::time::timeout(std::time::Duration::ZERO, first).await.is_err());
+        drop(first.now_or_never());
         assert_ne!(second.await.unwrap().count(), 0);
     }
 }
