@@ -262,9 +262,21 @@ def check_rights():
         rendered = rights(load(render("helm 4", CHART / f"ci/{name}.yaml")))
         faults = (f"{who}: {rendered.get(who)} in the chart, {tested.get(who)} tested" for who in sorted(set(rendered) | set(tested)) if rendered.get(who) != tested.get(who))
         check(f"the rights of {name}.yaml are those that the suite operator runs with", faults)
+    listed = rights(load(render("helm 4", {"operator": {"watchNamespaces": ["team-a", "team-b"], "secretNamespaces": ["team-b"]}})))
+    check("lists of namespaces give the same rights in each, and no others", listed_faults(listed, own))
     rendered = rights(load(render("helm 4", CHART / "ci/existing-secret.yaml")))
     makes = [who for who, right in rendered.items() for rule in right["rules"] or [] if rule["resources"] == ["secrets"] and "create" in rule["verbs"]]
     check("with an existing Secret nobody may make one", makes)
+
+
+def listed_faults(rendered, tested):
+    places = {"watched": ["team-a", "team-b"], "secrets": ["team-b"], "gateways": ["route-switch"], "": ["route-switch"]}
+    expected = {}
+    for kind in ("Role", "RoleBinding"):
+        for suffix, namespaces in places.items():
+            name = "-".join(["route-switch-operator", suffix]).strip("-")
+            expected |= {f"{kind} {namespace}/{name}": tested[f"{kind} route-switch/{name}"] for namespace in namespaces}
+    return (f"{who}: {rendered.get(who)}, not {expected.get(who)}" for who in sorted(set(rendered) | set(expected)) if rendered.get(who) != expected.get(who))
 
 
 def main():
