@@ -126,7 +126,6 @@ podLogsDir: $dir/log/pods
 failSwapOn: false
 oomScoreAdj: 0
 enforceNodeAllocatable: []
-localStorageCapacityIsolation: false
 evictionHard: {imagefs.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", memory.available: "0%"}
 imageGCHighThresholdPercent: 100
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $dir/pki/ca.crt}}
