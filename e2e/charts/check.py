@@ -1,4 +1,4 @@
-"""What the suite `charts` asks of the charts without a cluster: `check.py render`, `values` and `rights`.
+"""What the suite `charts` asks of the charts without a cluster; `check.py PART...` runs some of its parts.
 
 It prints a line a check, as e2e/test counts them. Charts are rendered by the programs that HELM4 and HELM3 name; what is rendered
 is compared as objects, never as text, but for whether it is the same twice.
@@ -13,6 +13,8 @@ import sys
 import tempfile
 
 import yaml
+
+import flows
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/route-switch"
@@ -279,8 +281,15 @@ def listed_faults(rendered, tested):
     return (f"{who}: {rendered.get(who)}, not {expected.get(who)}" for who in sorted(set(rendered) | set(expected)) if rendered.get(who) != expected.get(who))
 
 
+def check_flows():
+    simulated = load(render("helm 4", CHART / "ci/simulated.yaml"))
+    check("the NetworkPolicies let through what must go, and nothing else", flows.faults(simulated, flows.TABLE))
+    narrow = load(render("helm 4", flows.NARROW_VALUES))
+    check("the NetworkPolicies can be made narrower for clients and wider for providers", flows.faults(narrow, flows.NARROW))
+
+
 def main():
-    parts = {"render": check_rendering, "values": check_values, "refusals": check_refusals, "rights": check_rights}
+    parts = {"flows": check_flows, "render": check_rendering, "values": check_values, "refusals": check_refusals, "rights": check_rights}
     for part in sys.argv[1:] or parts:
         parts[part]()
 
