@@ -13,6 +13,7 @@ pub mod serve;
 pub mod simulate;
 pub mod sql;
 pub mod stats;
+pub mod status;
 mod table;
 
 /// A self-hosted LLM gateway that closes the loop between traffic and prompt quality.
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run a simulated provider that speaks OpenAI's and Anthropic's wire formats, with faults on demand
     Simulate(simulate::Arguments),
+    /// Show how a running gateway does; needs no key
+    Status(status::Arguments),
     /// Show figures of the requests so far: by Route, model, prompt, key...
     Stats(stats::Arguments),
     /// Ask the store of analytics in SQL, read-only
@@ -62,6 +65,7 @@ impl Cli {
             Command::Restore(arguments) => Ok(restore::run(&arguments)?),
             Command::Prompt(arguments) => Ok(prompt::run(arguments)?),
             Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
+            Command::Status(arguments) => Ok(status::run(arguments)?),
             Command::Stats(arguments) => Ok(stats::run(arguments)?),
             Command::Sql(arguments) => Ok(sql::run(arguments)?),
             Command::Completion { shell } => {
