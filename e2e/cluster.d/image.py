@@ -48,9 +48,10 @@ def layer_of(folder: pathlib.Path, owned: set[str], user: str) -> bytes:
     return buffer.getvalue()
 
 
-def compressed_bytes(layer: bytes) -> int:
-    """What a registry would hold and a node would fetch."""
-    return len(zlib.compress(layer, 6))
+def compressed(layer: bytes) -> bytes:
+    """As a registry would hold it; with gzip's time at zero, as zlib leaves it."""
+    gzip = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return gzip.compress(layer) + gzip.flush()
 
 
 def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -62,7 +63,8 @@ def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 def main() -> None:
     chosen = arguments()
     layer = layer_of(chosen.folder, set(chosen.owned), chosen.user)
-    layer_hash = hashlib.sha256(layer).hexdigest()
+    blob = compressed(layer)
+    blob_name = hashlib.sha256(blob).hexdigest() + ".tar.gz"
     config = json.dumps(
         {
             "architecture": MACHINES.get(platform.machine(), platform.machine()),
@@ -74,20 +76,20 @@ def main() -> None:
                 "WorkingDir": "/",
                 "Env": ["PATH=/usr/local/bin"],
             },
-            "rootfs": {"type": "layers", "diff_ids": ["sha256:" + layer_hash]},
+            "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
             "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "e2e/cluster images"}],
         },
         sort_keys=True,
     ).encode()
     config_hash = hashlib.sha256(config).hexdigest()
-    manifest = json.dumps([{"Config": config_hash + ".json", "RepoTags": [chosen.name], "Layers": [layer_hash + ".tar"]}])
+    manifest = json.dumps([{"Config": config_hash + ".json", "RepoTags": [chosen.name], "Layers": [blob_name]}])
     partial = chosen.archive.with_name(chosen.archive.name + ".partial")
     with tarfile.open(partial, "w", format=tarfile.GNU_FORMAT) as archive:
         add(archive, config_hash + ".json", config)
-        add(archive, layer_hash + ".tar", layer)
+        add(archive, blob_name, blob)
         add(archive, "manifest.json", manifest.encode())
     os.replace(partial, chosen.archive)
-    print(f"{chosen.name}: {len(layer) / 1e6:.1f} MB, {compressed_bytes(layer) / 1e6:.1f} MB compressed")
+    print(f"{chosen.name}: {len(layer) / 1e6:.1f} MB, {len(blob) / 1e6:.1f} MB compressed")
 
 
 main()

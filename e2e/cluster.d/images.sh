@@ -77,7 +77,7 @@ authorities() {
 
 need_node() {
   is_marked || die "no cluster is up in $dir; first: $0 up full"
-  [ "$level" = full ] || die "the cluster in $dir has no node to load images into; take it down, then: $0 up full"
+  [ "$level" = full ] || die "the cluster in $dir has no node; take it down, then: $0 up full"
   daemon containerd >/dev/null || die "the node is stopped; first: $0 node start"
 }
 
