@@ -9,7 +9,7 @@
 
 readonly NODE=n1 PODS=198.51.100.0/24 VOLUMES=10
 readonly NODE_DAEMONS=(kube-scheduler containerd kubelet kube-proxy coredns)
-# What kubelet sets for the whole machine, and `down` sets back.
+# What kubelet sets for the whole machine, and the last `down` sets back.
 readonly KUBELET_SYSCTLS=(vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys
   kernel/keys/root_maxbytes)
 
@@ -52,10 +52,23 @@ shims() {
 # === Bringing it up ===
 
 make_state() {
-  local name
+  local name other
   mkdir -p "$state"
   echo "$dir" >"$state/owner"
-  for name in "${KUBELET_SYSCTLS[@]}"; do echo "$name $(cat "/proc/sys/$name" 2>/dev/null)"; done >"$dir/sysctls"
+  # Another cluster's kubelet has changed them already: what it found is what the machine had.
+  for other in /run/route-switch-*/sysctls; do
+    if [ -e "$other" ]; then cp "$other" "$state/sysctls"; return; fi
+  done
+  for name in "${KUBELET_SYSCTLS[@]}"; do echo "$name $(cat "/proc/sys/$name" 2>/dev/null)"; done >"$state/sysctls"
+}
+
+# Unless another cluster is still there, which then does it.
+restore_sysctls() { # the file that tells them
+  local name value
+  ! compgen -G '/run/route-switch-*/sysctls' >/dev/null || return 0
+  while read -r name value; do
+    [ "$(cat "/proc/sys/$name" 2>/dev/null)" = "$value" ] || echo "$value" >"/proc/sys/$name" || true
+  done <"$1"
 }
 
 make_cgroups() {
@@ -282,7 +295,7 @@ clear_volumes() {
 
 take_down_node() {
   kill_node
-  local folder name value link
+  local folder link
   unmount_below "$state" "$dir"
   # Where programs write to whatever they are told: what is ours in it, and the folders if that leaves them empty.
   for link in /var/log/containers/*; do
@@ -295,9 +308,10 @@ take_down_node() {
     rmdir -p "$folder" 2>/dev/null || true
   done
   remove_cgroups
-  while read -r name value; do
-    [ "$(cat "/proc/sys/$name" 2>/dev/null)" = "$value" ] || echo "$value" >"/proc/sys/$name" || true
-  done < <(cat "$dir/sysctls" 2>/dev/null)
+  if [ -e "$state/sysctls" ]; then
+    mv "$state/sysctls" "$state/sysctls.before"
+    restore_sysctls "$state/sysctls.before"
+  fi
   rm -rf --one-file-system "$state"
 }
 

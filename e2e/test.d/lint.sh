@@ -76,6 +76,7 @@ lint_tree() {
   check "the gateway is built without a Kubernetes client" no_kube_client
   check "gateway and operator do not import each other" no_sideways_import
   check "no test is ignored" no_ignored_test
+  check "the Dockerfile copies what sources include" no_uncopied_include
 }
 
 # Each of these prints what offends, and fails if there is any.
@@ -104,3 +105,12 @@ no_sideways_import() {
 }
 
 no_ignored_test() { { rust_files | xargs -d '\n' grep -nE '^ *#\[ignore' || true; } | silent; }
+
+# Of the files outside the crates that they include, the images are built with those that the Dockerfile copies.
+no_uncopied_include() {
+  local included
+  grep -q '^COPY deploy/samples ' Dockerfile && grep -qxF '!deploy/samples' .dockerignore || return 1
+  included=$(grep -rnoE 'include_(str|bytes)!\("(\.\./)+(deploy|charts|e2e|\.)[^"]*' --include='*.rs' {crds,gateway,operator}/src) || true
+  [ -n "$included" ] || { echo "no include is found any more; look for them in another way"; return 1; }
+  { grep -v '/deploy/samples/' <<<"$included" || true; } | silent
+}
