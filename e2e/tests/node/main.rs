@@ -5,6 +5,7 @@
 //! The namespace enforces Pod Security `restricted`, so that a pod which does not keep to it is never made. Network policies are made and
 //! not enforced: the node's bridge network has no controller for them, so nothing here shows what they let through.
 
+mod dashboards;
 mod delete;
 mod figures;
 mod gitops;
@@ -44,6 +45,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("figures", |suite| figures::play(suite).boxed_local()),
     ("delete", |suite| delete::play(suite).boxed_local()),
     ("rolling", |suite| rolling::play(suite).boxed_local()),
+    ("dashboards", |suite| dashboards::play(suite).boxed_local()),
     ("gitops", |suite| gitops::play(suite).boxed_local()),
     ("restart", |suite| restart::play(suite).boxed_local()),
     ("upgrade", |suite| upgrade::play(suite).boxed_local()),

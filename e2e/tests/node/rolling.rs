@@ -96,7 +96,11 @@ async fn scaled(suite: &Suite, service: SocketAddr) -> anyhow::Result<()> {
     let three = gateways::ready(&suite.objects, GATEWAYS).await?;
     let told = rows::all(service).await?;
     for gateway in &three {
-        ensure!(gateway.fleet_requests(&[]).await? == all.len() as u64, "{} does not tell all", gateway.name);
+        ensure!(
+            gateway.fleet_requests(&[]).await? == all.len() as u64,
+            "{} does not tell all",
+            gateway.name
+        );
     }
     ensure!(
         told == all,
