@@ -4,6 +4,7 @@ It prints a line a check, as e2e/test counts them. Charts are rendered by the pr
 is compared as objects, never as text, but for whether it is the same twice.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -189,10 +190,11 @@ def schema_paths(schema, whole, path=""):
         yield from schema_paths(below, whole, f"{path}.{key}".strip("."))
 
 
+@functools.cache
 def outcome(values):
-    """What is rendered, or why nothing is."""
+    """What is rendered of values, as JSON, or why nothing is."""
     try:
-        return render("helm 4", values)
+        return render("helm 4", json.loads(values))
     except Refused as refused:
         return str(refused)
 
@@ -207,7 +209,7 @@ def effect_faults(path, default, everything):
             yield "ci/everything.yaml has the default"
             return
         other = not value
-    if outcome(base) == outcome(with_value(base, path, other)):
+    if outcome(json.dumps(base)) == outcome(json.dumps(with_value(base, path, other))):
         yield f"{value!r} and {other!r} render the same"
 
 
