@@ -4,9 +4,10 @@
 #   docker build --target operator -t route-switch/operator .
 #
 # - Both base images are arguments, so that it builds where no registry can be reached (`e2e/dockerfile` does that): one
-#   with Rust and a C compiler, one with the C and C++ libraries of the same distribution and no shell.
+#   with Rust and a C compiler, one with the C and C++ libraries of the same distribution, certificate authorities (of the
+#   base alone: a builder may trust one that nobody else should) and no shell.
 # - The toolchain, DuckDB's library and the dependencies have layers of their own, before any of our sources is copied: a
-#   changed source file rebuilds our four crates and nothing else.
+#   changed source file rebuilds our own crates and nothing else.
 # - Nothing is written to the root file system: data goes to /var/lib/route-switch, what is temporary to /tmp.
 
 # checkov:skip=CKV_DOCKER_2: Kubernetes asks by HTTP (livenessProbe, readinessProbe), and there is no shell to ask with
@@ -60,7 +61,6 @@ RUN . /environment \
 
 FROM ${RUNTIME_IMAGE} AS runtime
 LABEL org.opencontainers.image.licenses="MIT" org.opencontainers.image.source="https://github.com/route-switch/route-switch"
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 WORKDIR /
 

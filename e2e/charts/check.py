@@ -1,9 +1,10 @@
-"""What the suite `charts` asks of the charts without a cluster: `check.py render`, `values` and `rights`.
+"""What the suite `charts` asks of the charts without a cluster; `check.py PART...` runs some of its parts.
 
 It prints a line a check, as e2e/test counts them. Charts are rendered by the programs that HELM4 and HELM3 name; what is rendered
 is compared as objects, never as text, but for whether it is the same twice.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ import sys
 import tempfile
 
 import yaml
+
+import flows
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/route-switch"
@@ -187,10 +190,11 @@ def schema_paths(schema, whole, path=""):
         yield from schema_paths(below, whole, f"{path}.{key}".strip("."))
 
 
+@functools.cache
 def outcome(values):
-    """What is rendered, or why nothing is."""
+    """What is rendered of values, as JSON, or why nothing is."""
     try:
-        return render("helm 4", values)
+        return render("helm 4", json.loads(values))
     except Refused as refused:
         return str(refused)
 
@@ -205,7 +209,7 @@ def effect_faults(path, default, everything):
             yield "ci/everything.yaml has the default"
             return
         other = not value
-    if outcome(base) == outcome(with_value(base, path, other)):
+    if outcome(json.dumps(base)) == outcome(json.dumps(with_value(base, path, other))):
         yield f"{value!r} and {other!r} render the same"
 
 
@@ -262,13 +266,32 @@ def check_rights():
         rendered = rights(load(render("helm 4", CHART / f"ci/{name}.yaml")))
         faults = (f"{who}: {rendered.get(who)} in the chart, {tested.get(who)} tested" for who in sorted(set(rendered) | set(tested)) if rendered.get(who) != tested.get(who))
         check(f"the rights of {name}.yaml are those that the suite operator runs with", faults)
+    listed = rights(load(render("helm 4", {"operator": {"watchNamespaces": ["team-a", "team-b"], "secretNamespaces": ["team-b"]}})))
+    check("lists of namespaces give the same rights in each, and no others", listed_faults(listed, own))
     rendered = rights(load(render("helm 4", CHART / "ci/existing-secret.yaml")))
     makes = [who for who, right in rendered.items() for rule in right["rules"] or [] if rule["resources"] == ["secrets"] and "create" in rule["verbs"]]
     check("with an existing Secret nobody may make one", makes)
 
 
+def listed_faults(rendered, tested):
+    places = {"watched": ["team-a", "team-b"], "secrets": ["team-b"], "gateways": ["route-switch"], "": ["route-switch"]}
+    expected = {}
+    for kind in ("Role", "RoleBinding"):
+        for suffix, namespaces in places.items():
+            name = "-".join(["route-switch-operator", suffix]).strip("-")
+            expected |= {f"{kind} {namespace}/{name}": tested[f"{kind} route-switch/{name}"] for namespace in namespaces}
+    return (f"{who}: {rendered.get(who)}, not {expected.get(who)}" for who in sorted(set(rendered) | set(expected)) if rendered.get(who) != expected.get(who))
+
+
+def check_flows():
+    simulated = load(render("helm 4", CHART / "ci/simulated.yaml"))
+    check("the NetworkPolicies let through what must go, and nothing else", flows.faults(simulated, flows.TABLE))
+    narrow = load(render("helm 4", flows.NARROW_VALUES))
+    check("the NetworkPolicies can be made narrower for clients and wider for providers", flows.faults(narrow, flows.NARROW))
+
+
 def main():
-    parts = {"render": check_rendering, "values": check_values, "refusals": check_refusals, "rights": check_rights}
+    parts = {"flows": check_flows, "render": check_rendering, "values": check_values, "refusals": check_refusals, "rights": check_rights}
     for part in sys.argv[1:] or parts:
         parts[part]()
 

@@ -47,11 +47,12 @@ use writer::Writer;
 pub use answer::said;
 pub(crate) use batch::Entry;
 pub(crate) use escaped::unescape;
+pub(crate) use examples::{FILE as EXAMPLES_FILE, LOG as EXAMPLES_LOG};
 pub use lane::Clock;
 pub use schema::Newer;
 pub(crate) use schema::{newest, steps_from};
 pub use store::{Failure, Forget, StoreHealth};
-pub(crate) use store::{SharedLimits, Size, Store, Try};
+pub(crate) use store::{SharedLimits, Size, Store, Try, in_full};
 
 /// Where and how records are kept.
 #[derive(Clone, Debug)]

@@ -4,9 +4,11 @@ use std::{io, sync::LazyLock};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub mod backup;
 pub mod demo;
 pub mod prompt;
 mod remote;
+pub mod restore;
 pub mod serve;
 pub mod simulate;
 pub mod sql;
@@ -39,6 +41,10 @@ enum Command {
     Stats(stats::Arguments),
     /// Ask the store of analytics in SQL, read-only
     Sql(sql::Arguments),
+    /// Write all that a running gateway keeps to a file
+    Backup(backup::Arguments),
+    /// Put a backup into an empty directory
+    Restore(restore::Arguments),
     /// Write, check, show, render, compare and export prompts
     Prompt(prompt::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
@@ -55,6 +61,8 @@ impl Cli {
         match self.command {
             Command::Serve(arguments) => Ok(serve::run(arguments)?),
             Command::Demo(arguments) => Ok(demo::run(arguments)?),
+            Command::Backup(arguments) => Ok(backup::run(&arguments)?),
+            Command::Restore(arguments) => Ok(restore::run(&arguments)?),
             Command::Prompt(arguments) => Ok(prompt::run(arguments)?),
             Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
             Command::Status(arguments) => Ok(status::run(arguments)?),

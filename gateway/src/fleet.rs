@@ -38,6 +38,8 @@ use held::Held;
 use holder::Command;
 use siblings::Siblings;
 
+/// The file of what a pod took last, below the directory of its data.
+pub const LAST_KNOWN_GOOD: &str = "fleet/last-known-good";
 /// Of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Pushes that wait for their turn, each in memory; there is one operator, and at the start a few siblings.

@@ -16,8 +16,10 @@ use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
 use super::{Error as QueryError, columns};
 use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newest, steps_from};
 
-pub(super) const FILE: &str = "analytics.duckdb";
-pub(super) const LOG: &str = "analytics.duckdb.wal";
+pub(crate) const FILE: &str = "analytics.duckdb";
+pub(crate) const LOG: &str = "analytics.duckdb.wal";
+/// The only one, below that of the file, in which the engine may write files that somebody names.
+pub(crate) const BACKUP_DIRECTORY: &str = "backup";
 const MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
 /// a larger log means less writing.
@@ -226,7 +228,7 @@ fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
         "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
-        path("backup"),
+        path(BACKUP_DIRECTORY),
     )
 }
 

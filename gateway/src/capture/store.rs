@@ -81,7 +81,7 @@ pub struct Failure {
 }
 
 /// An error with all its causes, for people.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -35,8 +35,10 @@ pub struct Arguments {
 /// Why all is not well.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("failed to reach a gateway at {url}; is it running, and is this its traffic port?")]
+    Reach { url: String, source: reqwest::Error },
     #[error(transparent)]
-    Ask(#[from] remote::Error),
+    Ask(remote::Error),
     #[error("the gateway serves, but does not store what it should: {0}")]
     Degraded(String),
     #[error("failed to write to the standard output")]
@@ -45,7 +47,11 @@ pub enum Error {
 
 pub fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments { url, key, json } = arguments;
-    let status: Value = Remote::new(&url, key).get("/status", &[])?;
+    let answer = Remote::new(&url, key).get("/status", &[]);
+    let status: Value = answer.map_err(|error| match error {
+        remote::Error::Reach { url, source } => Error::Reach { url, source },
+        other => Error::Ask(other),
+    })?;
     let told = if json { vec![status.to_string()] } else { lines(&status) };
     print(told).map_err(Error::Output)?;
     match failures(&status) {

@@ -54,5 +54,7 @@ fn join(traffic: Vec<Traffic>, app: &App) {
             tracing::error!("a traffic thread had failed");
         }
     }
+    // One that goes on would keep the stores open.
+    app.backups.stop();
     app.queue.close();
 }
