@@ -55,3 +55,63 @@ same_as_chart() { # folder for the work, overlay, arguments of helm
   kustomize "$work" "$work/expected" && kustomize "$overlay" "$work/found" &&
     diff -u --label "the chart" --label "$overlay" <(options_sorted <"$work/expected") <(options_sorted <"$work/found")
 }
+
+# === On an API server ===
+
+gitops_apply_obstacle() { crds_rust_obstacle; }
+
+# Everything that deploy/ offers to apply, on an API server without a node.
+gitops_apply() {
+  CLUSTER_DIR=$(mktemp -d)
+  export CLUSTER_DIR CLUSTER_NETNS=rs-test-$$
+  trap 'e2e/cluster down' EXIT
+  e2e/cluster up control
+  check "the kinds are applied" on_cluster apply --server-side --validate=strict --filename deploy/crds
+  on_cluster wait --for=condition=Established --all crds >/dev/null
+  local folder
+  for folder in deploy/kubernetes/base deploy/kubernetes/overlays/*; do
+    check "$folder is applied, no unknown field" on_cluster apply --server-side --validate=strict --kustomize "$folder"
+    check "$folder applied again changes nothing" changes_nothing --kustomize "$folder"
+    # The next one's volumes are others, which cannot be changed.
+    on_cluster delete --namespace route-switch --all statefulsets
+  done
+  for folder in deploy/samples deploy/gitops/example/manifests; do
+    check "$folder is applied, no unknown field" on_cluster apply --server-side --validate=strict --recursive --filename "$folder"
+    check "$folder applied again changes nothing" changes_nothing --recursive --filename "$folder"
+    check "$folder has no fault that route-switch finds" "$programs/route-switch" prompt check --manifests "$folder"
+  done
+}
+
+on_cluster() { e2e/cluster run kubectl "$@"; }
+
+# Nor does it count as a new generation: a controller that applies every few minutes must not look like somebody who edits.
+changes_nothing() { on_cluster diff --server-side --field-manager=kubectl "$@"; }
+
+# === Health ===
+
+readonly VERDICTS_GO_MINOR=26          # the least Go 1.x that go.mod of its modules asks for
+
+verdicts_folder() { echo "$cache/tools/verdicts-$(cat e2e/verdicts/main.go e2e/verdicts/go.mod | sha256sum | cut -c1-16)"; }
+
+gitops_health_obstacle() {
+  (cd "$root" && [ -e "$(verdicts_folder)/.complete" ]) || (has_go $VERDICTS_GO_MINOR) ||
+    echo "it takes Go 1.$VERDICTS_GO_MINOR or newer to build kstatus and Argo CD's Lua (https://go.dev/doc/install)"
+}
+
+make_verdicts() { make_go_program verdicts "$1"; }
+
+# Line by line, so that each object is a test.
+gitops_health() {
+  local folder said name line
+  folder=$(verdicts_folder)
+  [ -e "$folder/.complete" ] || { has_go $VERDICTS_GO_MINOR; make_once "$folder" make_verdicts; }
+  said=$("$folder/verdicts" deploy/gitops/argo-cd/argocd-cm.yaml e2e/verdicts/objects/*.json)
+  check "every recorded object has a line in expected.tsv, and every line an object" same_names "$said"
+  while IFS= read -r line; do
+    name=${line%%$'\t'*}
+    check "kstatus and Argo CD on $name" same_verdict "$line" "$(grep "^$name"$'\t' <<<"$said")"
+  done < <(grep -v '^#' e2e/verdicts/expected.tsv)
+}
+
+same_names() { diff <(grep -v '^#' e2e/verdicts/expected.tsv | cut -f1 | sort) <(cut -f1 <<<"$1" | sort); }
+same_verdict() { [ "$1" = "$2" ] || { printf 'expected: %s\nfound:    %s\n' "$1" "$2"; return 1; }; }

@@ -9,22 +9,26 @@ readonly COLLECTOR_GO_MINOR=25         # the least Go 1.x that go.mod of the col
 collector_folder() { echo "$cache/tools/collector-$(cat e2e/collector/main.go e2e/collector/go.mod | sha256sum | cut -c1-16)"; }
 collector_is_there() { [ -e "$(collector_folder)/.complete" ]; }
 
-has_go() {
+# Go in PATH, of at least this minor version.
+has_go() { # minor
   has go || PATH=$PATH:/usr/local/go/bin
-  has go && [[ $(go env GOVERSION) =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge $COLLECTOR_GO_MINOR ]
+  has go && [[ $(go env GOVERSION) =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge "$1" ]
 }
 
-make_collector() { # folder
-  mkdir -p "$1"
-  cp e2e/collector/main.go e2e/collector/go.mod "$1"
+# Builds the program of e2e/NAME into a folder, under that name.
+make_go_program() { # name, folder
+  mkdir -p "$2"
+  cp "e2e/$1/main.go" "e2e/$1/go.mod" "$2"
   (
-    cd "$1"
+    cd "$2"
     unset GOOS GOARCH GOEXPERIMENT GOBIN
     export GOCACHE=${GOCACHE:-$cache/go-build} GOMODCACHE=${GOMODCACHE:-$cache/go-mod} GOTOOLCHAIN=${GOTOOLCHAIN:-local}
     export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -modcacherw -trimpath -buildvcs=false"
-    go build -o collector .
+    go build -o "$1" .
   )
 }
+
+make_collector() { make_go_program collector "$1"; }
 
 prometheus_folder() { echo "$cache/tools/prometheus"; }
 
@@ -47,7 +51,7 @@ make_prometheus() { # folder
 
 telemetry_rust_obstacle() {
   if ! (cd "$root" && collector_is_there); then
-    (has_go) || { echo "it takes Go 1.$COLLECTOR_GO_MINOR or newer to build an OpenTelemetry Collector (https://go.dev/doc/install)"; return; }
+    (has_go $COLLECTOR_GO_MINOR) || { echo "it takes Go 1.$COLLECTOR_GO_MINOR or newer to build an OpenTelemetry Collector (https://go.dev/doc/install)"; return; }
     [ -n "$named" ] || { echo "the OpenTelemetry Collector is not built yet (when named, it is: minutes)"; return; }
   fi
   telemetry_rules_obstacle
@@ -96,7 +100,7 @@ is_shown() { # alert
 telemetry_rust() {
   local collector prometheus
   collector=$(collector_folder)
-  collector_is_there || { has_go; make_once "$collector" make_collector; }
+  collector_is_there || { has_go $COLLECTOR_GO_MINOR; make_once "$collector" make_collector; }
   [ -n "$(find_prometheus)" ] || make_once "$(prometheus_folder)" make_prometheus
   prometheus=$(find_prometheus)
   ROUTE_SWITCH_COLLECTOR=$collector/collector ROUTE_SWITCH_PROMETHEUS=$prometheus/prometheus \

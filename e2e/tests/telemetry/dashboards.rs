@@ -6,33 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use e2e::client::Client;
+use e2e::demo;
 use e2e::stage::Stage;
-use serde_json::json;
 
-use super::prometheus::Prometheus;
+use e2e::prometheus::Prometheus;
 
 /// A key of the samples.
 const APP_KEY: &str = "rs-demo-app-key";
-
-/// What the demo asks, over and over: what answers, fails over, is rendered from a prompt, or is not there.
-async fn traffic(client: Client) -> anyhow::Result<()> {
-    let says = |text: &str| json!([{"role": "user", "content": text}]);
-    for number in 0_u64.. {
-        let stream = number % 2 == 1;
-        for body in [
-            json!({"model": "support-triage", "messages": says("Where is my parcel?")}),
-            json!({"model": "fast", "messages": says("Hello"), "stream": stream}),
-            json!({"model": "steady", "messages": says("Hello"), "stream": stream}),
-            json!({"model": "sort-messages", "variables": {"message": "Where is my parcel?"}}),
-            json!({"model": "greeting", "variables": {"name": "Ada"}, "messages": says("Hello")}),
-            json!({"model": "no-such-model", "messages": says("Hello")}),
-        ] {
-            client.chat(&body).await?;
-        }
-    }
-    Ok(())
-}
 
 #[tokio::test]
 async fn every_panel_has_data_after_the_traffic_of_the_demo_and_every_alert_is_evaluated() -> anyhow::Result<()> {
@@ -48,7 +28,7 @@ async fn every_panel_has_data_after_the_traffic_of_the_demo_and_every_alert_is_e
     let gateway = stage.gateway(&["--data-max-bytes", "1GB"]).await?;
     let rules = root.join("deploy/prometheus/rules.yaml");
     let prometheus = Prometheus::with_rules(gateway.admin_address, &rules).await?;
-    let asking = tokio::spawn(traffic(gateway.client.with_key(APP_KEY)?));
+    let asking = tokio::spawn(demo::traffic(gateway.client.with_key(APP_KEY)?));
     let said = tokio::task::spawn_blocking(look(root, prometheus.url(), rules)).await??;
     ensure!(!asking.is_finished(), "the traffic broke off: {:?}", asking.await);
     asking.abort();

@@ -7,7 +7,6 @@ mod collector;
 mod dashboards;
 mod logs;
 mod metrics;
-mod prometheus;
 mod prompts;
 mod series;
 mod spans;
