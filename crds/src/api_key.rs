@@ -54,16 +54,16 @@ impl Holds {
     }
 }
 
-/// Reads a Secret that is called `secret_name`.
-pub(crate) fn read(secret_name: &str, secret: &Secret) -> Result<KeyEntry, Refused> {
+/// Reads the Secret of that name.
+pub(crate) fn read(object: &ObjectName, secret: &Secret) -> Result<KeyEntry, Refused> {
     let mut reader = Reader {
         secret,
         problems: Vec::new(),
     };
     let holds = reader.key();
-    let name = reader.name(secret_name);
+    let name = reader.name(&object.name);
     let role = reader.role();
-    let routes = reader.routes();
+    let routes = reader.routes(&object.namespace);
     reader.unknown();
     match (holds, reader.problems) {
         (Holds::Hash(sha256), problems) if problems.is_empty() => Ok(KeyEntry {
@@ -75,6 +75,12 @@ pub(crate) fn read(secret_name: &str, secret: &Secret) -> Result<KeyEntry, Refus
         }),
         (holds, problems) => Err(Refused { problems, holds }),
     }
+}
+
+fn route(namespace: &str, text: &str) -> Option<ObjectName> {
+    let is_name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
+    (is_name(namespace) && is_name(name)).then(|| ObjectName::new(namespace, name))
 }
 
 struct Reader<'a> {
@@ -186,16 +192,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn routes(&mut self) -> KeyRoutes {
+    /// A name without a namespace is of the Secret's own.
+    fn routes(&mut self, namespace: &str) -> KeyRoutes {
         let Some(text) = self.text("routes") else {
             return KeyRoutes::OwnNamespace;
         };
         if text.trim() == "*" {
             return KeyRoutes::All;
         }
-        let listed: Result<Vec<ObjectName>, _> = text.split(',').map(|entry| entry.trim().parse()).collect();
+        let listed: Option<Vec<ObjectName>> = text.split(',').map(|entry| route(namespace, entry.trim())).collect();
         match listed {
-            Ok(mut listed) if listed.len() <= ROUTES => {
+            Some(mut listed) if listed.len() <= ROUTES => {
                 listed.sort();
                 listed.dedup();
                 KeyRoutes::Listed(listed)
@@ -203,7 +210,7 @@ impl<'a> Reader<'a> {
             _ => {
                 self.refuse(
                     "routes",
-                    "must be * or at most 1024 NAMESPACE/NAME, separated by commas",
+                    "must be * or at most 1024 of NAME or NAMESPACE/NAME, separated by commas",
                 );
                 KeyRoutes::Listed(Vec::new())
             }

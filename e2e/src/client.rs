@@ -45,12 +45,21 @@ pub struct Open {
 
 impl Client {
     pub fn new(address: SocketAddr) -> anyhow::Result<Self> {
+        Self::keeping(address, 64)
+    }
+
+    /// One that opens a connection for every request.
+    pub fn fresh(address: SocketAddr) -> anyhow::Result<Self> {
+        Self::keeping(address, 0)
+    }
+
+    fn keeping(address: SocketAddr, idle_connections: usize) -> anyhow::Result<Self> {
         // Fails only when there is a provider already. Nothing here uses TLS, yet a client is not made without.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .tcp_nodelay(true)
-            .pool_max_idle_per_host(64)
+            .pool_max_idle_per_host(idle_connections)
             .timeout(PATIENCE)
             .build()?;
         Ok(Self {

@@ -6,13 +6,16 @@
 pub mod bench;
 pub mod client;
 pub mod control;
+pub mod demo;
 pub mod fleet;
 pub mod load;
 pub mod machine;
 pub mod manifest;
 pub mod mock;
+pub mod node;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod schedstat;
 pub mod stage;
 pub mod statistics;

@@ -22,6 +22,13 @@ lint_crds() {
   check "deploy/crds is what crdgen writes (just generate)" "$programs/crdgen" --check deploy/crds
 }
 
+# Only with the Helm of e2e/cluster: another version gives other bytes.
+lint_render_obstacle() { programs_obstacle helm; }
+lint_render() {
+  e2e/cluster build helm
+  check "generated files are what deploy/render writes" deploy/render --check
+}
+
 # === cargo-deny ===
 
 deny_is_there() { [ "$("$cache/tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $DENY_VERSION" ]; }
@@ -73,6 +80,7 @@ lint_tree() {
   check "the gateway is built without a Kubernetes client" no_kube_client
   check "gateway and operator do not import each other" no_sideways_import
   check "no test is ignored" no_ignored_test
+  check "the Dockerfile copies what sources include" no_uncopied_include
 }
 
 # Each of these prints what offends, and fails if there is any.
@@ -101,3 +109,12 @@ no_sideways_import() {
 }
 
 no_ignored_test() { { rust_files | xargs -d '\n' grep -nE '^ *#\[ignore' || true; } | silent; }
+
+# Of the files outside the crates that they include, the images are built with those that the Dockerfile copies.
+no_uncopied_include() {
+  local included
+  grep -q '^COPY deploy/samples ' Dockerfile && grep -qxF '!deploy/samples' .dockerignore || return 1
+  included=$(grep -rnoE 'include_(str|bytes)!\("(\.\./)+(deploy|charts|e2e|\.)[^"]*' --include='*.rs' {crds,gateway,operator}/src) || true
+  [ -n "$included" ] || { echo "no include is found any more; look for them in another way"; return 1; }
+  { grep -v '/deploy/samples/' <<<"$included" || true; } | silent
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 mod columns;
+mod copy;
 mod database;
 pub mod generation;
 pub mod generations;
@@ -21,8 +22,9 @@ mod tables;
 mod tests;
 
 use crate::capture::SharedLimits;
-pub(crate) use database::Database;
+pub(crate) use copy::interruptible;
 pub use database::Error as OpenError;
+pub(crate) use database::{BACKUP_DIRECTORY, Database, FILE, LOG};
 use generation::Generation;
 use generations::Listing;
 use prompts::PromptShare;

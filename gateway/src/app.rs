@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use crate::{
+    backup::Backups,
     capture::Queue,
     config::resolved::Config,
     fleet::Fleet,
@@ -36,6 +37,7 @@ pub struct App {
     pub ids: GenerationIds,
     /// What is wrong with the manifests, for `/status`.
     pub faults: ArcSwap<Vec<ConfigFault>>,
+    pub backups: Backups,
     /// Its place in a fleet; none under `--manifests`.
     pub fleet: Option<Arc<Fleet>>,
     /// It takes requests; false while it starts and while it drains.

@@ -47,11 +47,12 @@ use writer::Writer;
 pub use answer::said;
 pub(crate) use batch::Entry;
 pub(crate) use escaped::unescape;
+pub(crate) use examples::{FILE as EXAMPLES_FILE, LOG as EXAMPLES_LOG};
 pub use lane::Clock;
 pub use schema::Newer;
 pub(crate) use schema::{newest, steps_from};
 pub use store::{Failure, Forget, StoreHealth};
-pub(crate) use store::{SharedLimits, Size, Store, Try};
+pub(crate) use store::{SharedLimits, Size, Store, Try, in_full};
 
 /// Where and how records are kept.
 #[derive(Clone, Debug)]
@@ -79,6 +80,7 @@ pub struct Queue {
     dropped_contents: AtomicU64,
     paces: Paces,
     thinned_contents: AtomicU64,
+    max_bytes: Option<u64>,
     examples: SharedHealth,
     analytics: SharedHealth,
     database: Arc<Database>,
@@ -188,6 +190,7 @@ impl Queue {
             dropped_contents: AtomicU64::new(0),
             paces: Paces::new(Instant::now()),
             thinned_contents: AtomicU64::new(0),
+            max_bytes,
             examples: healths.0,
             analytics: healths.1,
             database,
@@ -287,6 +290,11 @@ impl Queue {
 
     pub fn capacity_bytes(&self) -> usize {
         self.room.capacity_bytes()
+    }
+
+    /// What the files of both stores may take together, if that is bounded.
+    pub fn max_bytes(&self) -> Option<u64> {
+        self.max_bytes
     }
 
     pub fn health(&self) -> Health {

@@ -4,13 +4,16 @@ use std::{io, sync::LazyLock};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub mod backup;
 pub mod demo;
 pub mod prompt;
 mod remote;
+pub mod restore;
 pub mod serve;
 pub mod simulate;
 pub mod sql;
 pub mod stats;
+pub mod status;
 mod table;
 
 /// A self-hosted LLM gateway that closes the loop between traffic and prompt quality.
@@ -32,10 +35,16 @@ enum Command {
     Demo(demo::Arguments),
     /// Run a simulated provider that speaks OpenAI's and Anthropic's wire formats, with faults on demand
     Simulate(simulate::Arguments),
+    /// Show how a running gateway does; needs no key
+    Status(status::Arguments),
     /// Show figures of the requests so far: by Route, model, prompt, key...
     Stats(stats::Arguments),
     /// Ask the store of analytics in SQL, read-only
     Sql(sql::Arguments),
+    /// Write all that a running gateway keeps, its stores included, to the standard output as a tar
+    Backup(backup::Arguments),
+    /// Put a backup, read from the standard input, into an empty directory for a gateway to start on
+    Restore(restore::Arguments),
     /// Write, check, show, render, compare and export prompts
     Prompt(prompt::Arguments),
     /// Print the completion script of a shell, for instance: route-switch completion bash > /etc/bash_completion.d/route-switch
@@ -52,8 +61,11 @@ impl Cli {
         match self.command {
             Command::Serve(arguments) => Ok(serve::run(arguments)?),
             Command::Demo(arguments) => Ok(demo::run(arguments)?),
+            Command::Backup(arguments) => Ok(backup::run(&arguments)?),
+            Command::Restore(arguments) => Ok(restore::run(&arguments)?),
             Command::Prompt(arguments) => Ok(prompt::run(arguments)?),
             Command::Simulate(arguments) => Ok(simulate::run(arguments)?),
+            Command::Status(arguments) => Ok(status::run(arguments)?),
             Command::Stats(arguments) => Ok(stats::run(arguments)?),
             Command::Sql(arguments) => Ok(sql::run(arguments)?),
             Command::Completion { shell } => {

@@ -13,7 +13,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -38,6 +38,8 @@ use held::Held;
 use holder::Command;
 use siblings::Siblings;
 
+/// The file of what a pod took last, below the directory of its data.
+pub const LAST_KNOWN_GOOD: &str = "fleet/last-known-good";
 /// Of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Pushes that wait for their turn, each in memory; there is one operator, and at the start a few siblings.
@@ -54,6 +56,8 @@ pub struct Fleet {
     held: watch::Sender<Option<Arc<Held>>>,
     /// When the file was written; 0: there is none.
     kept_unix_millis: AtomicI64,
+    /// The last try to write that file failed.
+    fails_to_keep: AtomicBool,
     /// Why there is no Snapshot, for people.
     waiting: ArcSwap<String>,
     commands: mpsc::Sender<Command>,
@@ -90,6 +94,7 @@ impl Fleet {
             verifier: Mutex::default(),
             held: watch::Sender::new(None),
             kept_unix_millis: AtomicI64::new(0),
+            fails_to_keep: AtomicBool::new(false),
             waiting: ArcSwap::from_pointee("it is starting".to_owned()),
             commands,
         };
@@ -153,6 +158,11 @@ impl Fleet {
         Some(self.kept_unix_millis.load(Ordering::Relaxed)).filter(|millis| *millis != 0)
     }
 
+    /// Whether the last try to write that file failed; it is tried again.
+    pub fn fails_to_keep(&self) -> bool {
+        self.fails_to_keep.load(Ordering::Relaxed)
+    }
+
     /// Why it has no Snapshot.
     pub fn waiting(&self) -> Arc<String> {
         self.waiting.load_full()
@@ -164,6 +174,11 @@ impl Fleet {
 
     fn has_kept(&self, unix_millis: i64) {
         self.kept_unix_millis.store(unix_millis, Ordering::Relaxed);
+        self.fails_to_keep.store(false, Ordering::Relaxed);
+    }
+
+    fn has_not_kept(&self) {
+        self.fails_to_keep.store(true, Ordering::Relaxed);
     }
 }
 

@@ -36,6 +36,7 @@ use crate::analytics::{
 };
 use crate::capture::{Forget, Queue};
 pub use question::{Find, Found, Presence, Question, Removed};
+pub(crate) use roll::FILE as ORDINALS_FILE;
 use roll::Roll;
 
 /// How long a sibling may take.

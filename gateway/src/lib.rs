@@ -15,6 +15,7 @@
 
 pub mod analytics;
 pub mod app;
+pub mod backup;
 pub mod capture;
 pub mod cli;
 pub mod config;

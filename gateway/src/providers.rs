@@ -11,6 +11,7 @@ pub mod fault;
 pub mod front;
 pub mod json;
 pub mod price;
+pub mod resolver;
 pub mod splice;
 pub mod sse;
 pub mod stamp;

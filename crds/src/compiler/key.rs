@@ -20,7 +20,7 @@ pub(super) fn entries(
 ) -> BTreeMap<ObjectName, KeyEntry> {
     let mut entries = BTreeMap::new();
     for (name, secret) in secrets.iter().filter(|(_, secret)| is_labelled(secret, api_key::LABEL)) {
-        match api_key::read(&name.name, secret) {
+        match api_key::read(name, secret) {
             Ok(entry) => {
                 entries.insert(name.clone(), entry);
             }

@@ -25,6 +25,13 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// The one whose namespace this process is in, with the definitions installed.
     pub async fn enter() -> anyhow::Result<Self> {
+        let plane = Self::connect().await?;
+        plane.install().await?;
+        Ok(plane)
+    }
+
+    /// The one whose namespace this process is in, as it is.
+    pub async fn connect() -> anyhow::Result<Self> {
         // Fails only when there is a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = std::env::var_os("CLUSTER_DIR").map(PathBuf::from).unwrap_or_default();
@@ -32,15 +39,13 @@ impl ControlPlane {
         // Any other cluster is somebody's.
         if std::env::var_os("KUBECONFIG").map(PathBuf::from) != Some(own) {
             bail!(
-                "this is not inside a cluster of e2e/cluster: run this suite with e2e/test operator, or by `e2e/cluster up control` and `e2e/cluster run ...`"
+                "this is not inside a cluster of e2e/cluster: run this suite with e2e/test, or by `e2e/cluster up` and `e2e/cluster run ...`"
             );
         }
         let client = kube::Client::try_default()
             .await
             .context("failed to read the kubeconfig")?;
-        let plane = Self { client, directory };
-        plane.install().await?;
-        Ok(plane)
+        Ok(Self { client, directory })
     }
 
     /// Applies the definitions that ship and waits until they are served.

@@ -136,7 +136,9 @@ impl Objects {
         let root = if version.contains('/') { "/apis" } else { "/api" };
         let plural = format!("{}s", kind.to_lowercase());
         match kind {
-            "Namespace" | "CustomResourceDefinition" => format!("{root}/{version}/{plural}"),
+            "Namespace" | "CustomResourceDefinition" | "PersistentVolume" | "Node" => {
+                format!("{root}/{version}/{plural}")
+            }
             _ => format!("{root}/{version}/namespaces/{}/{plural}", self.namespace),
         }
     }
@@ -144,7 +146,16 @@ impl Objects {
 
 fn api_version(kind: &str) -> &'static str {
     match kind {
-        "Namespace" | "Secret" | "ConfigMap" | "Pod" | "ServiceAccount" => "v1",
+        "Namespace"
+        | "Secret"
+        | "ConfigMap"
+        | "Pod"
+        | "ServiceAccount"
+        | "Service"
+        | "PersistentVolume"
+        | "PersistentVolumeClaim"
+        | "Node" => "v1",
+        "Deployment" | "StatefulSet" => "apps/v1",
         "Lease" => "coordination.k8s.io/v1",
         "Event" => "events.k8s.io/v1",
         "Role" | "RoleBinding" => "rbac.authorization.k8s.io/v1",

@@ -1,5 +1,6 @@
 //! A gateway in a fleet, from outside: what the operator and siblings can make it do, and what nobody can.
 
+mod backup;
 mod keys;
 mod order;
 mod pod;

@@ -9,6 +9,7 @@ mod fleet;
 mod fleet_reads;
 mod keys;
 mod late;
+mod leaving;
 mod ledger;
 mod midstream;
 mod prompts;

@@ -1,5 +1,6 @@
 //! What is kept of traffic, and what is not: through sudden ends, bad disks, bounds and hostile queries.
 
+mod backup;
 mod bounds;
 mod commands;
 mod forgotten;

@@ -10,6 +10,7 @@ use e2e::stores;
 use e2e::wait::until;
 use serde_json::json;
 
+use crate::backup::{back_up, failed, succeeded};
 use crate::{ask, capturing, worked};
 
 /// A file system in memory.
@@ -141,5 +142,25 @@ async fn a_disk_that_becomes_read_only_stops_capture_and_not_traffic() -> anyhow
             .all(|id| requests.contains_key(id) && examples.contains_key(id)),
         "what came after the recovery is not there"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_disk_without_room_for_a_copy_refuses_the_backup_and_nothing_else() -> anyhow::Result<()> {
+    let stage = stage().await?;
+    let data = stage.data();
+    let disk = Mounted::on(&data, "size=60m")?;
+    let mut gateway = stage.gateway(&[]).await?;
+    let before = traffic_until(&gateway, "some requests", |_, _| true).await?;
+    let tar = stage.path().join("backup.tar");
+    let said = failed(&back_up(&gateway, &tar).await?)?;
+    ensure!(said.contains("(507)") && said.contains("make room"), "{said}");
+    ensure!(!data.join("backup").exists(), "something is left of it");
+    let after = traffic_until(&gateway, "more requests", |examples, analytics| !examples && !analytics).await?;
+    disk.change("size=256m")?;
+    succeeded(&back_up(&gateway, &tar).await?)?;
+    gateway.stop().await?;
+    let requests = stores::requests(&data)?;
+    ensure!(before.iter().chain(&after).all(|id| requests.contains_key(id)));
     Ok(())
 }

@@ -4,9 +4,10 @@
 //! `e2e/test telemetry` has the programs (`test.d/telemetry.sh`) and names them in the environment.
 
 mod collector;
+mod dashboards;
 mod logs;
 mod metrics;
-mod prometheus;
+mod prompts;
 mod series;
 mod spans;
 

@@ -12,7 +12,7 @@ use e2e::stage::{Gateway, Stage};
 use serde_json::json;
 
 use super::ask;
-use super::prometheus::Prometheus;
+use e2e::prometheus::Prometheus;
 
 const PROMTOOL: &str = "ROUTE_SWITCH_PROMTOOL";
 

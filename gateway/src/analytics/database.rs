@@ -16,8 +16,10 @@ use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
 use super::{Error as QueryError, columns};
 use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newest, steps_from};
 
-pub(super) const FILE: &str = "analytics.duckdb";
-pub(super) const LOG: &str = "analytics.duckdb.wal";
+pub(crate) const FILE: &str = "analytics.duckdb";
+pub(crate) const LOG: &str = "analytics.duckdb.wal";
+/// The only one, below that of the file, in which the engine may write files that somebody names.
+pub(crate) const BACKUP_DIRECTORY: &str = "backup";
 /// The unit of the file, and of memory: each column takes two that are not yet full. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
 const MEMORY: &str = "20MB";
@@ -224,7 +226,11 @@ fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
 fn limit(connection: &Connection, directory: &Path, max_bytes: Option<u64>) -> duckdb::Result<()> {
     let block_bytes = "SELECT block_size::UBIGINT FROM pragma_database_size()";
     let block_bytes: u64 = connection.query_row(block_bytes, [], |row| row.get(0))?;
-    let memory = if block_bytes <= BLOCK_BYTES { MEMORY } else { MUCH_MEMORY };
+    let memory = if block_bytes <= BLOCK_BYTES {
+        MEMORY
+    } else {
+        MUCH_MEMORY
+    };
     let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
     let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
@@ -233,7 +239,7 @@ fn limit(connection: &Connection, directory: &Path, max_bytes: Option<u64>) -> d
          SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
-        path("backup"),
+        path(BACKUP_DIRECTORY),
     ))
 }
 

@@ -47,7 +47,8 @@ impl Room {
     /// As [`Self::take`], for a record with content: only while less than a sixth of the room is held, so that bodies that wait take little
     /// memory, and never so that less than an eighth is left: one body may be as large as all that, and may not crowd out figures.
     pub(super) fn take_for_content(&self, bytes: usize) -> bool {
-        self.held_bytes() < self.capacity_bytes / 6 && self.take_within(bytes, self.capacity_bytes - self.capacity_bytes / 8)
+        self.held_bytes() < self.capacity_bytes / 6
+            && self.take_within(bytes, self.capacity_bytes - self.capacity_bytes / 8)
     }
 
     fn take_within(&self, bytes: usize, limit_bytes: usize) -> bool {
@@ -108,5 +109,20 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         self.room.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_waits_only_while_little_does_and_figures_have_the_rest_of_the_room() {
+        let room = Room::new(4_800);
+        assert!(room.take(799) && room.take_for_content(3_401), "one body may be large");
+        assert!(!room.take_for_content(1), "a second one does not wait behind it");
+        assert!(room.take(600) && !room.take(1));
+        room.give_back(4_001);
+        assert!(!room.take_for_content(3_402) && room.take_for_content(1));
     }
 }

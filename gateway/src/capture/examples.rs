@@ -14,7 +14,8 @@ use super::store::{Forget, SharedLimits, Size, Store, Try};
 
 mod retention;
 
-pub(super) const FILE: &str = "examples.sqlite";
+pub(crate) const FILE: &str = "examples.sqlite";
+pub(crate) const LOG: &str = "examples.sqlite-wal";
 
 /// How long another program's lock is waited for before the batch is put off.
 const BUSY: Duration = Duration::from_millis(250);

@@ -97,6 +97,13 @@ impl<S: Store> Lane<S> {
         }
     }
 
+    /// Tells what the files of the store take.
+    pub(super) fn measure(&mut self) {
+        if let Some(size) = self.with_store(|store| store.size()) {
+            self.lock_health().disk_bytes = size.disk_bytes;
+        }
+    }
+
     /// A last try at what is left, then the end.
     pub(super) fn close(mut self) {
         self.try_all();
@@ -309,8 +316,8 @@ mod tests {
         assert_eq!(
             *health.lock().unwrap(),
             StoreHealth {
-                failure: None,
-                dropped_records: 1
+                dropped_records: 1,
+                ..StoreHealth::default()
             }
         );
         assert_eq!(told.stored.load(Ordering::Relaxed), 1);

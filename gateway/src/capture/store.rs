@@ -68,6 +68,8 @@ pub struct StoreHealth {
     pub failure: Option<Failure>,
     /// Records that this store, not the queue, had to give up since the start.
     pub dropped_records: u64,
+    /// What its files took when they were last looked at, at most a second ago while it works.
+    pub disk_bytes: u64,
 }
 
 /// Why a store takes nothing.
@@ -79,7 +81,7 @@ pub struct Failure {
 }
 
 /// An error with all its causes, for people.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

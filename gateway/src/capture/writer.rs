@@ -73,6 +73,8 @@ impl<E: Store, A: Store> Writer<E, A> {
             *tended_unix_micros = Some(now);
             self.examples.with_store(|store| store.tend(now));
             self.analytics.with_store(|store| store.tend(now));
+            self.examples.measure();
+            self.analytics.measure();
         }
     }
 

@@ -162,6 +162,7 @@ impl Running {
             data: place.data.clone(),
             data_max_bytes: None,
             threads: None,
+            drain_delay: Duration::ZERO,
             grace: GRACE,
             spans: None,
             lost_lines,

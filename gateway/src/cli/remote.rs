@@ -85,7 +85,7 @@ impl Remote {
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Error> {
         self.ask(|client, url| {
             let mut url = url::Url::parse(&format!("{url}{path}")).ok();
-            if let Some(url) = &mut url {
+            if let Some(url) = url.as_mut().filter(|_| !query.is_empty()) {
                 url.query_pairs_mut().extend_pairs(query);
             }
             client.get(url.map_or_else(|| path.to_owned(), String::from))

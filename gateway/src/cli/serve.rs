@@ -28,7 +28,7 @@ use crate::{
     http::{
         admin,
         router::{Worker, router},
-        server,
+        server::{self, Phase},
     },
     providers::client::{self, Clients, Reach},
     routing::exchange::Ledger,
@@ -38,6 +38,7 @@ use crate::{
     },
 };
 
+mod drain;
 mod fleet;
 mod otlp;
 mod source;
@@ -81,7 +82,11 @@ pub struct Arguments {
     /// Traffic threads [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// How long answers under way may go on after SIGTERM
+    /// How long requests are still taken after SIGTERM, while /readyz says 503 and whoever routes to this gateway learns of it; a
+    /// second signal ends it
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
+    drain_delay: Duration,
+    /// How long answers under way may go on after that; a second signal ends them
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration::parse)]
     grace: Duration,
     /// How log lines are written
@@ -134,6 +139,7 @@ pub(super) struct Gateway {
     pub(super) data: PathBuf,
     pub(super) data_max_bytes: Option<u64>,
     pub(super) threads: Option<NonZeroUsize>,
+    pub(super) drain_delay: Duration,
     pub(super) grace: Duration,
     pub(super) spans: Option<Arc<SpanCounts>>,
     pub(super) lost_lines: LostLines,
@@ -164,6 +170,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         data_max_bytes,
         simulator,
         threads,
+        drain_delay,
         grace,
         log_format,
         log,
@@ -194,6 +201,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         data,
         data_max_bytes,
         threads,
+        drain_delay,
         grace,
         spans: traces.as_ref().map(Traces::counts),
         lost_lines: writing.lost(),
@@ -213,6 +221,7 @@ pub(super) async fn serve(
     stop: impl Future<Output = io::Result<()>>,
 ) -> Result<(), Error> {
     let (admin, grace, threads) = (gateway.admin, gateway.grace, gateway.threads);
+    let delay = gateway.drain_delay;
     let admin_listener = listen_first(admin, "--admin")?;
     let claimed = claim_first(gateway.listen, "--listen")?;
     let listen = claimed.address().unwrap_or(gateway.listen);
@@ -223,17 +232,17 @@ pub(super) async fn serve(
         () = source.ready() => true,
         stopped = &mut stop => { stopped.map_err(Error::Runtime)?; false }
     };
-    let (stop_traffic, stopped) = watch::channel(false);
+    let (leave, phase) = watch::channel(Phase::Serving);
     let mut traffic = Vec::new();
     if has_snapshot {
         let first = claimed.listen();
         let first = first.map_err(|source| not_listening(listen, "--listen", source))?;
-        traffic.push(start_traffic(&app, first, &stopped, grace)?);
+        traffic.push(start_traffic(&app, first, &phase, grace)?);
         let threads = threads
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
         for _ in 1..threads {
-            traffic.push(start_traffic(&app, listen_on(listen, "--listen")?, &stopped, grace)?);
+            traffic.push(start_traffic(&app, listen_on(listen, "--listen")?, &phase, grace)?);
         }
         app.ready.store(true, Ordering::Relaxed);
         let admin = administration.address;
@@ -241,11 +250,7 @@ pub(super) async fn serve(
         ready(Addresses { listen, admin });
         stop.await.map_err(Error::Runtime)?;
     }
-    tracing::info!(?grace, "draining: no new connections; answers under way go on");
-    app.ready.store(false, Ordering::Relaxed);
-    let _ = stop_traffic.send(true);
-    let drained = tokio::task::spawn_blocking(move || join(traffic, &app));
-    let _ = drained.await;
+    drain::drain(app, traffic, &leave, delay).await;
     administration.stop().await;
     source.stop().await;
     tracing::info!("everything is stored; goodbye");
@@ -255,7 +260,7 @@ pub(super) async fn serve(
 /// The admin listener at work.
 struct Administration {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -266,19 +271,19 @@ impl Administration {
             cut: CancellationToken::new(),
             seed: 0,
         };
-        let (stop, stopped) = watch::channel(false);
+        let (phase, phases) = watch::channel(Phase::Serving);
         let address = listener.local_addr().map_err(Error::Runtime)?;
         let listener = TcpListener::from_std(listener).map_err(Error::Runtime)?;
         let router = admin::router(app);
         Ok(Self {
             address,
-            stop,
-            task: tokio::spawn(server::serve(listener, router, stopped, ending)),
+            phase,
+            task: tokio::spawn(server::serve(listener, router, phases, ending)),
         })
     }
 
     async fn stop(self) {
-        let _ = self.stop.send(true);
+        let _ = self.phase.send(Phase::Closing);
         let _ = self.task.await;
     }
 }
@@ -286,7 +291,7 @@ impl Administration {
 fn start_traffic(
     app: &Arc<App>,
     listener: std::net::TcpListener,
-    stopped: &watch::Receiver<bool>,
+    phase: &watch::Receiver<Phase>,
     grace: Duration,
 ) -> Result<Traffic, Error> {
     let tls = client::tls().map_err(Error::Certificates)?;
@@ -306,7 +311,7 @@ fn start_traffic(
         ledger: Arc::clone(&ledger),
         clients,
     });
-    let stopped = stopped.clone();
+    let phase = phase.clone();
     let ending = server::Ending {
         grace,
         cut: ledger.ending.clone(),
@@ -319,7 +324,7 @@ fn start_traffic(
     let run = move || {
         runtime.block_on(async {
             match TcpListener::from_std(listener) {
-                Ok(listener) => server::serve(listener, router(worker), stopped, ending).await,
+                Ok(listener) => server::serve(listener, router(worker), phase, ending).await,
                 Err(error) => tracing::error!(%error, "failed to serve on a traffic thread"),
             }
         });
@@ -331,16 +336,6 @@ fn start_traffic(
         .name("traffic".to_owned())
         .spawn(run)
         .map_err(Error::Runtime)
-}
-
-/// Waits for the traffic threads to drain, then for the stores to take all that was recorded.
-fn join(traffic: Vec<Traffic>, app: &App) {
-    for thread in traffic {
-        if thread.join().is_err() {
-            tracing::error!("a traffic thread had failed");
-        }
-    }
-    app.queue.close();
 }
 
 /// As [`listen_first`], and does not listen yet.

@@ -20,6 +20,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
+/// Below the directory of the data.
+pub const DIRECTORY: &str = "revisions";
 /// Largest file that is read, in bytes: more than any revision that the schema allows.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
 /// How many unused revisions of a prompt are kept whose template is gone.

@@ -130,6 +130,7 @@ fn run(fleet: &Fleet, path: &Path, slot: &Slot) {
                 is_told = false;
             }
             Err(error) => {
+                fleet.has_not_kept();
                 if !is_told {
                     tracing::warn!(file = %path.display(), %error, "failed to keep the last known good Snapshot; it is tried again");
                 }

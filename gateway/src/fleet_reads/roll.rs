@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analytics::system::Pods;
 
-const FILE: &str = "fleet-ordinals.json";
+pub(crate) const FILE: &str = "fleet-ordinals.json";
 /// A larger one counts nothing: a `StatefulSet` has no so many pods, and each ordinal below the highest that is silent is named.
 const MOST: u32 = 1023;
 

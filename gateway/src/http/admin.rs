@@ -14,6 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::error::{ApiError, Contract};
 use crate::{app::App, fleet::siblings::UID_HEADER, telemetry::metrics::Sources};
 
+mod backup;
 mod fleet;
 mod reads;
 mod signed;
@@ -27,23 +28,26 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/readyz", get(ready))
         .with_state(Arc::clone(app));
     let config = Router::new().route("/config", get(config)).with_state(Arc::clone(app));
+    let backup = backup::router(Arc::clone(app));
     let Some(fleet) = app.fleet.clone() else {
-        return open.merge(config);
+        return open.merge(config).merge(backup);
     };
     let gate = signed::Gate::new(Arc::clone(&fleet));
     let reads = app.fleet_reads.clone().map_or_else(Router::new, reads::router);
+    let backup = backup.layer(middleware::from_fn_with_state(gate.clone(), signed::admit));
     let signed = config
         .merge(fleet::router(fleet))
         .merge(reads)
         .layer(middleware::from_fn_with_state(gate, signed::check))
         // The check has a limit of its own, which is far above the usual one.
         .layer(DefaultBodyLimit::disable());
-    open.merge(signed)
+    open.merge(signed).merge(backup)
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let sources = Sources {
         config: &app.config.load_full(),
+        ready: app.ready.load(Ordering::Relaxed),
         faults: app.faults.load().len(),
         queue: &app.queue,
         spans: app.spans.as_deref(),

@@ -1,17 +1,24 @@
 //! `GET /health` and `GET /health/storage`: in the open, without figures.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
 };
+use http::StatusCode;
 use serde_json::json;
 
 use super::router::Worker;
 
-pub(super) async fn health() -> Response {
+/// As `/readyz` of the admin port, for load balancers that see only this one.
+pub(super) async fn health(State(worker): State<Arc<Worker>>) -> Response {
+    if !worker.app.ready.load(Ordering::Relaxed) {
+        let message = "route-switch is starting or draining: send requests elsewhere";
+        let body = json!({ "status": "not ready", "message": message });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+    }
     Json(json!({ "status": "healthy", "message": "route-switch is running" })).into_response()
 }
 

@@ -5,6 +5,10 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -21,7 +25,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -53,10 +57,22 @@ impl Connection {
     }
 }
 
+/// How far a listener is on the way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Serving,
+    /// Nobody should come any more. Whoever does is answered, and the connection ends with the answer.
+    Leaving,
+    /// Nobody can come any more, idle connections are closed; answers under way go on within the grace period.
+    Closing,
+    /// What is under way ends at once.
+    Cutting,
+}
+
 /// How the connections of a listener end.
 #[derive(Clone, Debug)]
 pub struct Ending {
-    /// How long answers under way may go on after the signal.
+    /// How long answers under way may go on once the listener is closed.
     pub grace: Duration,
     /// Told when the grace is over: what is under way then ends as soon as it can.
     pub cut: CancellationToken,
@@ -101,16 +117,24 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
-/// Serves until `stop` turns true, then lets answers under way end within the grace period.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>, ending: Ending) {
+/// Serves until the phase is past [`Phase::Leaving`], then lets answers under way end within the grace period.
+pub async fn serve(listener: TcpListener, router: Router, mut phase: watch::Receiver<Phase>, ending: Ending) {
     let graceful = GracefulShutdown::new();
+    let leaving = Arc::new(AtomicBool::new(false));
     let mut random = SmallRng::seed_from_u64(ending.seed);
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            changed = phase.changed() => {
+                let now = *phase.borrow_and_update();
+                if changed.is_err() || now > Phase::Leaving {
+                    break;
+                }
+                leaving.store(now == Phase::Leaving, Ordering::Relaxed);
+                continue;
+            }
         };
         match accepted {
             Ok((stream, remote)) => {
@@ -120,6 +144,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
                     remote,
                     opened: Instant::now(),
                     max_age,
+                    leaving: Arc::clone(&leaving),
                 };
                 let connection = graceful.watch(builder.serve_connection(nodelay(stream), answering));
                 tokio::spawn(async move {
@@ -131,18 +156,27 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");
                 // Out of file descriptors, most likely: let some end first.
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                sleep(Duration::from_millis(20)).await;
             }
         }
     }
     drop(listener);
+    end(graceful, phase, ending).await;
+}
+
+/// Lets answers under way end within the grace period; those that do not are told to.
+async fn end(graceful: GracefulShutdown, mut phase: watch::Receiver<Phase>, ending: Ending) {
     let mut drained = pin!(graceful.shutdown());
-    if timeout(ending.grace, &mut drained).await.is_err() {
-        tracing::warn!(grace = ?ending.grace, "answers were still under way when the grace period ended");
-        ending.cut.cancel();
-        // Whoever does not take the last words now does without.
-        let _ = timeout(LAST_WORDS, drained).await;
+    tokio::select! {
+        () = &mut drained => return,
+        () = sleep(ending.grace) => {
+            tracing::warn!(grace = ?ending.grace, "answers were still under way when the grace period ended");
+        }
+        Ok(_) = phase.wait_for(|phase| *phase == Phase::Cutting) => {}
     }
+    ending.cut.cancel();
+    // Whoever does not take the last words now does without.
+    let _ = timeout(LAST_WORDS, drained).await;
 }
 
 fn nodelay(stream: TcpStream) -> TokioIo<TcpStream> {
@@ -157,6 +191,7 @@ struct Answering {
     remote: SocketAddr,
     opened: Instant,
     max_age: Duration,
+    leaving: Arc<AtomicBool>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Answering {
@@ -167,25 +202,28 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
     fn call(&self, mut request: Request<Incoming>) -> Answer {
         request.extensions_mut().insert(Connection { remote: self.remote });
         Answer {
-            closes: self.opened.elapsed() > self.max_age,
-            answer: self.router.clone().call(request),
+            is_last: self.opened.elapsed() > self.max_age,
+            leaving: Arc::clone(&self.leaving),
+            routed: self.router.clone().call(request),
         }
     }
 }
 
 /// An answer under way.
 struct Answer {
-    answer: RouteFuture<Infallible>,
-    /// The connection ends with it.
-    closes: bool,
+    routed: RouteFuture<Infallible>,
+    /// The connection ends with it, since it is old.
+    is_last: bool,
+    /// It ends with it, since the gateway does.
+    leaving: Arc<AtomicBool>,
 }
 
 impl Future for Answer {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answer = ready!(Pin::new(&mut self.answer).poll(context))?;
-        if self.closes {
+        let mut answer = ready!(Pin::new(&mut self.routed).poll(context))?;
+        if self.is_last || self.leaving.load(Ordering::Relaxed) {
             answer
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));

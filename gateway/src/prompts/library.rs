@@ -71,6 +71,11 @@ impl Library {
         self.revisions.get(object)
     }
 
+    /// All revisions, by name.
+    pub fn revisions(&self) -> impl Iterator<Item = &Arc<Prompt>> {
+        self.revisions.values()
+    }
+
     /// The revisions of a prompt, by name.
     pub fn revisions_of<'a>(&'a self, template: &'a ObjectName) -> impl Iterator<Item = &'a Arc<Prompt>> {
         self.revisions

@@ -17,6 +17,7 @@ use super::{
     shape::Shape,
     values::{self, Declared},
 };
+use crate::telemetry::metrics::PromptMetrics;
 
 /// Work that one rendering may take: about one unit an instruction, or for 64 bytes that are made or read.
 const FUEL: u64 = 200_000;
@@ -39,6 +40,7 @@ pub struct Prompt {
     /// Of the answers that the prompt asks for.
     pub shape: Option<Shape>,
     pub content: Arc<PromptContent>,
+    pub metrics: PromptMetrics,
     engine: Environment<'static>,
     variables: Box<[Declared]>,
     pieces: Box<[Piece]>,
@@ -172,6 +174,7 @@ impl Prompt {
             ),
             shape: response_format.as_ref().and_then(Shape::of),
             content: Arc::clone(&entry.content),
+            metrics: PromptMetrics::default(),
             engine,
             variables: declared.ok_or("a variable's default or enum does not fit its type")?,
             pieces: pieces.into(),

@@ -5,7 +5,7 @@
 
 use std::{
     future::Future,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll},
@@ -15,19 +15,13 @@ use std::{
 use http::Uri;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
-    client::legacy::{
-        self,
-        connect::{
-            HttpConnector,
-            dns::{GaiResolver, Name},
-        },
-    },
+    client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::body::Pieces;
+use super::{body::Pieces, resolver::Resolver};
 
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_mins(1);
@@ -112,15 +106,6 @@ impl Clients {
 #[error("no connection within {0:?}")]
 pub struct ConnectTimedOut(pub Duration);
 
-/// The address is one that is never connected to.
-#[derive(Debug, thiserror::Error)]
-enum Forbidden {
-    #[error("{0} is a link-local address, which providers may not have")]
-    LinkLocal(IpAddr),
-    #[error("{0} is a loopback address, which providers of a gateway in a fleet may not have")]
-    Loopback(IpAddr),
-}
-
 /// TCP, then TLS where the URL says so, within a time.
 #[derive(Clone)]
 pub struct Connector {
@@ -152,68 +137,6 @@ impl Service<Uri> for Connector {
                 .await
                 .unwrap_or_else(|_| Err(ConnectTimedOut(timeout).into()))
         })
-    }
-}
-
-/// Name resolution that leaves out forbidden addresses.
-#[derive(Clone)]
-pub struct Resolver {
-    system: GaiResolver,
-    reach: Reach,
-}
-
-impl Resolver {
-    fn new(reach: Reach) -> Self {
-        Self {
-            system: GaiResolver::new(),
-            reach,
-        }
-    }
-}
-
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.system.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let resolving = self.system.call(name);
-        let reach = self.reach;
-        Box::pin(async move {
-            let mut allowed = Vec::new();
-            let mut forbidden = None;
-            for address in resolving.await? {
-                match reach.forbids(address.ip()) {
-                    None => allowed.push(address),
-                    why => forbidden = why,
-                }
-            }
-            match forbidden {
-                Some(forbidden) if allowed.is_empty() => Err(forbidden.into()),
-                _ => Ok(allowed.into_iter()),
-            }
-        })
-    }
-}
-
-impl Reach {
-    fn forbids(self, address: IpAddr) -> Option<Forbidden> {
-        let is_link_local = match address.to_canonical() {
-            IpAddr::V4(address) => address.is_link_local(),
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-        };
-        // To connect to the unspecified address is to connect to this machine.
-        let canonical = address.to_canonical();
-        let is_own = canonical.is_loopback() || canonical.is_unspecified();
-        match self {
-            _ if is_link_local => Some(Forbidden::LinkLocal(address)),
-            Self::Remote if is_own => Some(Forbidden::Loopback(address)),
-            Self::Local | Self::Remote => None,
-        }
     }
 }
 

@@ -64,7 +64,15 @@ pub async fn send(
     let body = request.body_for(target)?;
     let mut headers = headers_for(target, credential, request);
     exchange.propagate(&mut headers);
-    post(clients, target, target.destination.uri.clone(), headers, body, deadlines).await
+    post(
+        clients,
+        target,
+        target.destination.uri.clone(),
+        headers,
+        body,
+        deadlines,
+    )
+    .await
 }
 
 /// The headers of a request to a target.

@@ -373,6 +373,9 @@ impl Exchange {
         access::request(&record);
         self.ledger.metrics.in_flight.dec();
         self.ledger.metrics.observe(self.route.as_ref(), &record);
+        if let Some(prompt) = &self.prompt {
+            prompt.metrics.observe(&record);
+        }
         if self.is_recorded {
             self.ledger.queue.record(*record);
         }

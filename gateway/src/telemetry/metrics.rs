@@ -1,7 +1,7 @@
 //! Prometheus metrics. Labels are bounded by the configuration: Routes, targets, Providers, models and outcomes, never what
 //! clients send.
 //!
-//! What is counted by Route, target or model lies in the resolved configuration (`series`) and is shown from there: what the
+//! What is counted by Route, target, model or revision of a prompt lies in the resolved configuration (`series`) and is shown from there: what the
 //! configuration in use does not hold is not shown any more.
 
 use crds::object::Kind;
@@ -11,6 +11,7 @@ mod buckets;
 mod families;
 mod faults;
 mod page;
+mod prompts;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::{
     telemetry::traces::SpanCounts,
 };
 use page::Page;
+pub use prompts::PromptMetrics;
 pub use series::{ModelLabels, ModelMetrics, RouteMetrics, TargetMetrics};
 
 const OVERHEAD_SECONDS: [f64; 12] = [
@@ -46,6 +48,7 @@ pub struct Metrics {
 /// What the metrics are read from when they are asked for.
 pub struct Sources<'a> {
     pub config: &'a Config,
+    pub ready: bool,
     pub faults: usize,
     pub queue: &'a Queue,
     pub spans: Option<&'a SpanCounts>,
@@ -119,7 +122,7 @@ impl Metrics {
     }
 }
 
-/// What is counted by Route, target and model.
+/// What is counted by Route, target, model and revision of a prompt.
 fn show_counts(config: &Config, page: &mut Page) {
     for route in config.all_routes() {
         route.metrics.show(&route.name, page);
@@ -130,16 +133,22 @@ fn show_counts(config: &Config, page: &mut Page) {
     for model in config.models() {
         model.show(page);
     }
+    for prompt in config.library.revisions() {
+        prompts::show(prompt, page);
+    }
 }
 
 fn show_config(sources: &Sources<'_>, page: &mut Page) {
-    let Sources { config, faults, .. } = sources;
+    let Sources {
+        config, ready, faults, ..
+    } = sources;
     let snapshot = &config.snapshot;
     let build = [
         ("duckdb", crate::analytics::engine_version()),
         ("version", env!("CARGO_PKG_VERSION")),
     ];
     page.gauge(&families::BUILD, &build, 1);
+    page.gauge(&families::READY, &[], u64::from(*ready));
     page.gauge(&families::CONFIG, &[("revision", &config.revision)], 1);
     let stale = |stale: Vec<bool>| {
         (
@@ -181,6 +190,7 @@ fn show_fleet(fleet: &Fleet, page: &mut Page) {
             page.gauge(&families::REFUSED, &[("kind", &kind.to_string())], refused as u64);
         }
     }
+    page.gauge(&families::LAST_KNOWN_GOOD_UP, &[], u64::from(!fleet.fails_to_keep()));
     if let Some(kept) = fleet.kept_unix_millis() {
         let age = u64::try_from(unix_millis() - kept).unwrap_or(0);
         page.gauge(&families::LAST_KNOWN_GOOD_AGE, &[], age / 1000);
@@ -210,7 +220,11 @@ fn show_queue(queue: &Queue, page: &mut Page) {
         let store = [("store", store)];
         page.gauge(&families::STORE_UP, &store, u64::from(health.failure.is_none()));
         page.counter(&families::STORE_DROPPED, &store, health.dropped_records);
+        page.gauge(&families::STORE_BYTES, &store, health.disk_bytes);
     };
     show("examples", &health.examples);
     show("analytics", &health.analytics);
+    if let Some(bytes) = queue.max_bytes() {
+        page.gauge(&families::STORE_MAX_BYTES, &[], bytes);
+    }
 }

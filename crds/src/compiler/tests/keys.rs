@@ -23,9 +23,12 @@ fn a_key_is_held_as_its_hash_only() {
 
 #[test]
 fn name_role_and_routes_are_read() {
-    let listed = entry(json!({"key": SECRET, "name": "Team A", "role": "Admin", "routes": "b/y, a/x,a/x"}));
+    let listed = entry(json!({"key": SECRET, "name": "Team A", "role": "Admin", "routes": "b/y, a/x,a/x, z"}));
     assert_eq!((listed.name.as_str(), listed.role), ("Team A", Role::Admin));
-    assert_eq!(listed.routes, KeyRoutes::Listed(vec![name("a/x"), name("b/y")]));
+    assert_eq!(
+        listed.routes,
+        KeyRoutes::Listed(vec![name("a/x"), name("b/y"), name("z")])
+    );
     assert_eq!(entry(json!({"key": SECRET, "routes": "*"})).routes, KeyRoutes::All);
     assert_eq!(entry(json!({"key": SECRET, "role": "Viewer"})).role, Role::Viewer);
 }
@@ -43,7 +46,9 @@ fn anything_else_is_refused_by_field() {
         (json!({"keySha256": "0".repeat(63)}), "data.keySha256"),
         (json!({"keySha256": "g".repeat(64)}), "data.keySha256"),
         (json!({"key": SECRET, "role": "admin"}), "data.role"),
-        (json!({"key": SECRET, "routes": "a"}), "data.routes"),
+        (json!({"key": SECRET, "routes": "a b"}), "data.routes"),
+        (json!({"key": SECRET, "routes": "a/b c"}), "data.routes"),
+        (json!({"key": SECRET, "routes": "/a"}), "data.routes"),
         (json!({"key": SECRET, "routes": ""}), "data.routes"),
         (json!({"key": SECRET, "name": "a\nb"}), "data.name"),
         (json!({"key": SECRET, "budget": "5"}), "data.budget"),

@@ -60,6 +60,53 @@ async fn a_pod_that_is_stopped_has_kept_what_it_was_pushed_last() -> anyhow::Res
     Ok(())
 }
 
+/// Whoever pushes must not count a pod that drains among those that refuse.
+#[tokio::test]
+async fn a_pod_that_drains_is_not_ready_and_still_takes_pushes() -> anyhow::Result<()> {
+    let fleet = tempfile::tempdir()?;
+    let mut pod = Pod::start(fleet.path(), "gateway-0", &["--drain-delay", "1h"]).await?;
+    pod.push(&sent(1)).await?;
+    pod.becomes_ready().await?;
+    pod.program.terminate()?;
+    until("the pod not to be ready", async || {
+        Ok((pod.admin.get("/readyz").await?.status == 503).then_some(()))
+    })
+    .await?;
+    let report = pod.push(&sent(2)).await?;
+    ensure!(report.order == Some(order(1, 2)), "{report:?}");
+    let report = pod.report(&key(1)).await?;
+    ensure!(report.order == Some(order(1, 2)), "{report:?}");
+    pod.program.terminate()?;
+    ensure!(pod.program.ended().await?.success());
+    let pod = Pod::start(fleet.path(), "gateway-0", &[]).await?;
+    ensure!(pod.report(&key(1)).await?.order == Some(order(1, 2)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_told_to_prometheus_until_it_can() -> anyhow::Result<()> {
+    let fleet = tempfile::tempdir()?;
+    let data = Pod::data(fleet.path(), "gateway-0");
+    fs::create_dir(&data)?;
+    // In the place of the folder.
+    let obstacle = data.join("fleet");
+    fs::write(&obstacle, "")?;
+    let pod = Pod::start(fleet.path(), "gateway-0", &[]).await?;
+    pod.push(&sent(1)).await?;
+    let tells = async |up: u8| {
+        let line = format!("\nroute_switch_fleet_last_known_good_up {up}\n");
+        until(&line, async || {
+            Ok(pod.admin.get("/metrics").await?.text().contains(&line).then_some(()))
+        })
+        .await
+    };
+    tells(0).await?;
+    pod.becomes_ready().await?;
+    fs::remove_file(obstacle)?;
+    tells(1).await?;
+    pod.keeps(order(1, 1)).await
+}
+
 #[tokio::test]
 async fn a_broken_file_is_told_and_not_used() -> anyhow::Result<()> {
     let fleet = tempfile::tempdir()?;

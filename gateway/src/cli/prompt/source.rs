@@ -17,7 +17,10 @@ use serde_json::Value;
 use super::Error;
 use crate::{
     cli::remote::{self, Remote},
-    config::{manifests::Loader, revisions::Revisions},
+    config::{
+        manifests::Loader,
+        revisions::{self, Revisions},
+    },
     prompts::{prompt::Prompt, request::Variables},
 };
 
@@ -84,7 +87,7 @@ impl Place {
             Some(directory) => {
                 let mut resources = Loader::new(directory)?.read().resources;
                 if let Some(data) = data {
-                    Revisions::open(data.join("revisions"), jiff::Timestamp::now).add_to(&mut resources);
+                    Revisions::open(data.join(revisions::DIRECTORY), jiff::Timestamp::now).add_to(&mut resources);
                 }
                 let Compiled { snapshot, .. } = compile(&resources, &Settings::default(), None);
                 Ok(Source::Files(snapshot))

@@ -7,7 +7,7 @@ use crds::fleet::{PodIdentity, key::FleetKeys};
 
 use super::bytes;
 use crate::fleet::{
-    holder,
+    LAST_KNOWN_GOOD, holder,
     keys::{self, read},
     siblings::{self, Name},
 };
@@ -84,7 +84,7 @@ impl Arguments {
             directory,
             siblings,
             holder: holder::Settings {
-                file: data.join("fleet/last-known-good"),
+                file: data.join(LAST_KNOWN_GOOD),
                 max_prompt_bytes,
             },
         }))

@@ -18,12 +18,13 @@ use tokio::runtime::Handle;
 use super::{Error, Gateway, fleet};
 use crate::{
     app::{App, GenerationIds},
+    backup::Backups,
     capture::{self, Queue},
     config::{
         manifests::Loader,
         reload::{self, Reload},
         resolved::Config,
-        revisions::Revisions,
+        revisions::{self, Revisions},
         watch,
     },
     fleet::{Fleet, holder, keys, start},
@@ -98,7 +99,7 @@ fn manifests(mut loader: Loader, simulator: Option<String>, gateway: Gateway) ->
         ambient_credentials: ambient_credentials(),
         secret_namespaces: None,
     };
-    let revisions = Revisions::open(gateway.data.join("revisions"), Timestamp::now);
+    let revisions = Revisions::open(gateway.data.join(revisions::DIRECTORY), Timestamp::now);
     let reload = Reload::first(settings, revisions, loader.read());
     let app = Arc::new(build(reload.config(), None, gateway)?);
     app.metrics.config_loaded_unix_seconds.set(app.started.as_second());
@@ -159,6 +160,8 @@ fn build(config: Arc<Config>, fleet: Option<Arc<Fleet>>, gateway: Gateway) -> Re
         let reads = FleetReads::new(pod, fleet.ordinal, Arc::clone(&queue), siblings, &data, runtime);
         Arc::new(reads)
     });
+    let pod = fleet.as_ref().map(|fleet| fleet.pod.name.clone());
+    let backups = Backups::new(data.clone(), Arc::clone(&queue), pod);
     let ordinal = fleet.as_ref().map_or(0, |fleet| fleet.ordinal);
     Ok(App {
         config: ArcSwap::new(config),
@@ -168,6 +171,7 @@ fn build(config: Arc<Config>, fleet: Option<Arc<Fleet>>, gateway: Gateway) -> Re
         lost_lines,
         ids: GenerationIds::new(ordinal, rand::random(), unix_millis),
         faults: ArcSwap::default(),
+        backups,
         fleet_reads,
         fleet,
         ready: AtomicBool::new(false),

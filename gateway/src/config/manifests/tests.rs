@@ -100,6 +100,24 @@ fn faults(reading: &Reading) -> Vec<(String, Option<u32>, String)> {
 }
 
 #[test]
+fn a_pass_is_known_when_nothing_changed_and_nothing_waits_for_it() {
+    let knows = |fixture: &Fixture| fixture.loader.knows(&Gathered::from(&fixture.loader.survey()));
+    let mut fixture = Fixture::with(&[("a.yaml", &route("one", "one")), ("b.yaml", &route("two", "two"))]);
+    assert!(!knows(&fixture), "nothing was read yet");
+    fixture.read();
+    assert!(knows(&fixture));
+    fixture.write("a.yaml", &route("one", "other"));
+    assert!(!knows(&fixture));
+    fixture.read();
+    assert!(knows(&fixture));
+    fixture.remove("b.yaml");
+    fixture.read();
+    assert!(!knows(&fixture), "the next pass takes the object away");
+    fixture.read();
+    assert!(knows(&fixture));
+}
+
+#[test]
 fn all_kinds_are_read_from_several_documents_and_lists() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c, namespace: other}\n  data: {a: b}\n- apiVersion: routeswitch.io/v1alpha1\n  kind: Provider\n  metadata: {name: p}\n  spec: {vendor: Simulated}\n";
     let template = "apiVersion: routeswitch.io/v1alpha1\nkind: PromptTemplate\nmetadata: {name: t}\nspec:\n  messages: [{role: user, content: hi}]\n";

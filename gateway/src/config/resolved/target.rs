@@ -30,9 +30,7 @@ impl Target {
         route: &RouteEntry,
     ) -> Option<Self> {
         let prompt = match &entry.prompt {
-            Some(used) => Some(Arc::clone(
-                surroundings.library.revision(used.revision.as_ref()?)?,
-            )),
+            Some(used) => Some(Arc::clone(surroundings.library.revision(used.revision.as_ref()?)?)),
             None => None,
         };
         let provider = surroundings.snapshot.providers.get(&entry.provider)?;
@@ -47,7 +45,11 @@ impl Target {
         };
         // Another model behind the same name, or another place, is another target.
         let health = known
-            .filter(|known| known.model == labels.model && known.provider == labels.provider && known.destination.uri == destination.uri)
+            .filter(|known| {
+                known.model == labels.model
+                    && known.provider == labels.provider
+                    && known.destination.uri == destination.uri
+            })
             .map_or_else(
                 || Arc::new(Health::new(Instant::now())),
                 |known| Arc::clone(&known.health),

@@ -42,17 +42,37 @@ impl Gate {
     }
 }
 
+/// A request that is believed.
+struct Verified {
+    request: Request,
+    path: String,
+    /// Its signature.
+    asked: String,
+}
+
 /// Lets those through that are signed, and signs the answer for whoever asked.
 pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    match verify(&gate, request).await {
+        Ok(Verified { request, path, asked }) => answered(&gate.fleet, next.run(request).await, &path, &asked).await,
+        Err(refusal) => refusal,
+    }
+}
+
+/// As [`check`], for an answer that is too long to be signed, and proves itself whole in another way.
+pub(super) async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    match verify(&gate, request).await {
+        Ok(Verified { request, .. }) => next.run(request).await,
+        Err(refusal) => refusal,
+    }
+}
+
+async fn verify(gate: &Gate, request: Request) -> Result<Verified, Response> {
     let (parts, body) = request.into_parts();
     let header = parts.headers.get(HEADER).and_then(|value| value.to_str().ok());
     let Some(asked) = header.map(str::to_owned) else {
-        return refuse(StatusCode::UNAUTHORIZED, signature::Error::Missing.to_string());
+        return Err(refuse(StatusCode::UNAUTHORIZED, signature::Error::Missing.to_string()));
     };
-    let body = match read(&gate, &parts.method, body).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal,
-    };
+    let body = read(gate, &parts.method, body).await?;
     let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let verifying = {
         let (fleet, asked, path, method) = (
@@ -74,17 +94,17 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
         })
     };
     match verifying.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return refuse(StatusCode::UNAUTHORIZED, error.to_string()),
-        Err(_) => {
-            return refuse(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "failed to check the signature".to_owned(),
-            );
-        }
+        Ok(Ok(())) => Ok(Verified {
+            request: Request::from_parts(parts, Body::from(body)),
+            path,
+            asked,
+        }),
+        Ok(Err(error)) => Err(refuse(StatusCode::UNAUTHORIZED, error.to_string())),
+        Err(_) => Err(refuse(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "failed to check the signature".to_owned(),
+        )),
     }
-    let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
-    answered(&gate.fleet, answer, &path, &asked).await
 }
 
 async fn read(gate: &Gate, method: &Method, body: Body) -> Result<Bytes, Response> {

@@ -61,6 +61,30 @@ pub(super) const COST: Family = counter(
     "Cost of requests whose price is known, by Route, in millionths of a millionth of a US dollar.",
 );
 
+pub(super) const UNPRICED_REQUESTS: Family = counter(
+    "route_switch_unpriced_requests_total",
+    "Requests that used tokens and whose cost is not known, because a model that they asked has no price, by Route.",
+);
+
+// === Of the revisions of prompts ===
+
+pub(super) const PROMPT_REQUESTS: Family = counter(
+    "route_switch_prompt_requests_total",
+    "Client requests, by the prompt and revision that the last attempt was rendered from, and outcome.",
+);
+pub(super) const PROMPT_DURATION: Family = histogram(
+    "route_switch_prompt_request_duration_seconds",
+    "Time from a request's head to the last byte of its answer, by prompt and revision.",
+);
+pub(super) const PROMPT_TOKENS: Family = counter(
+    "route_switch_prompt_tokens_total",
+    "Tokens, by prompt, revision and type (input, output).",
+);
+pub(super) const PROMPT_COST: Family = counter(
+    "route_switch_prompt_cost_pico_usd_total",
+    "Cost of requests whose price is known, by prompt and revision, in millionths of a millionth of a US dollar.",
+);
+
 // === Of targets, and of the models behind them ===
 
 pub(super) const ATTEMPTS: Family = counter(
@@ -78,6 +102,15 @@ pub(super) const FIRST_CHUNK: Family = histogram(
 pub(super) const TOKEN_USAGE: Family = histogram(
     "gen_ai_client_token_usage",
     "Tokens of a call as the provider counted them, by Provider, model and type (input, output).",
+);
+
+pub(super) const MODEL_COST: Family = counter(
+    "route_switch_model_cost_pico_usd_total",
+    "Cost of calls whose price is known, by Provider and model, in millionths of a millionth of a US dollar.",
+);
+pub(super) const UNPRICED_CALLS: Family = counter(
+    "route_switch_model_unpriced_calls_total",
+    "Calls that used tokens and whose cost is not known, because the Provider lists no price for the model, by Provider and model.",
 );
 
 // === Of what is done about faults ===
@@ -107,6 +140,10 @@ pub(super) const PLACE_WAITS: Family = counter(
 // === Of the gateway ===
 
 pub(super) const BUILD: Family = gauge("route_switch_build_info", "Always 1; the labels say what is running.");
+pub(super) const READY: Family = gauge(
+    "route_switch_ready",
+    "Whether the gateway is ready: 1, or 0 while it starts or drains.",
+);
 pub(super) const CONFIG: Family = gauge(
     "route_switch_config_info",
     "Always 1; the label is the revision of the Snapshot in use.",
@@ -151,6 +188,11 @@ pub(super) const STORE_DROPPED: Family = counter(
     "route_switch_store_dropped_records_total",
     "Records that a failing store gave up.",
 );
+pub(super) const STORE_BYTES: Family = gauge("route_switch_store_bytes", "What the files of a store take.");
+pub(super) const STORE_MAX_BYTES: Family = gauge(
+    "route_switch_store_max_bytes",
+    "What the files of both stores may take together (--data-max-bytes); not there without a bound.",
+);
 pub(super) const SPANS: Family = counter(
     "route_switch_spans_total",
     "Spans by what became of them: sent to the collector, dropped for want of room in their queue, failed to be sent.",
@@ -174,6 +216,10 @@ pub(super) const SNAPSHOT_SEQUENCE: Family = gauge(
 pub(super) const REFUSED: Family = gauge(
     "route_switch_fleet_refused_objects",
     "Objects of the Snapshot that this pod does not serve as they are there, by kind; their statuses say why.",
+);
+pub(super) const LAST_KNOWN_GOOD_UP: Family = gauge(
+    "route_switch_fleet_last_known_good_up",
+    "Whether the file of the last known good Snapshot can be written: 1, or 0 while that fails.",
 );
 pub(super) const LAST_KNOWN_GOOD_AGE: Family = gauge(
     "route_switch_fleet_last_known_good_age_seconds",

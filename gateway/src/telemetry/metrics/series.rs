@@ -31,6 +31,7 @@ struct RouteSeries {
     output_tokens: AtomicU64,
     reasoning_tokens: AtomicU64,
     cost_pico_usd: AtomicU64,
+    unpriced: AtomicU64,
 }
 
 /// What is counted for one target.
@@ -53,6 +54,8 @@ struct ModelSeries {
     first_chunk: Buckets<16>,
     input_tokens: Buckets<14>,
     output_tokens: Buckets<14>,
+    cost_pico_usd: AtomicU64,
+    unpriced: AtomicU64,
 }
 
 /// Which model.
@@ -84,6 +87,8 @@ impl RouteMetrics {
         }
         if let Some(cost) = record.cost_pico_usd {
             series.cost_pico_usd.fetch_add(cost.unsigned_abs(), Relaxed);
+        } else if record.usage.is_some() {
+            series.unpriced.fetch_add(1, Relaxed);
         }
     }
 
@@ -110,6 +115,7 @@ impl RouteMetrics {
             page.counted(&families::TOKEN_PARTS, &[("part", part), route], count.load(Relaxed));
         }
         page.counted(&families::COST, &[route], series.cost_pico_usd.load(Relaxed));
+        page.counted(&families::UNPRICED_REQUESTS, &[route], series.unpriced.load(Relaxed));
     }
 }
 
@@ -152,6 +158,8 @@ impl ModelMetrics {
             first_chunk: Buckets::default(),
             input_tokens: Buckets::default(),
             output_tokens: Buckets::default(),
+            cost_pico_usd: AtomicU64::default(),
+            unpriced: AtomicU64::default(),
         }))
     }
 
@@ -166,6 +174,11 @@ impl ModelMetrics {
             .observe(&TIMES, attempt.latency_micros);
         if let Some(micros) = attempt.first_token_micros.filter(|_| streamed) {
             series.first_chunk.observe(&FIRSTS, micros);
+        }
+        if let Some(cost) = attempt.cost_pico_usd {
+            series.cost_pico_usd.fetch_add(cost.unsigned_abs(), Relaxed);
+        } else if attempt.usage.is_some() {
+            series.unpriced.fetch_add(1, Relaxed);
         }
         // What we estimated is no count of the provider's.
         if let Some(usage) = attempt.usage.as_ref().filter(|usage| !usage.estimated) {
@@ -199,6 +212,9 @@ impl ModelMetrics {
             let labels = [CHAT, vendor, model, ("gen_ai_token_type", kind), provider];
             page.histogram(&families::TOKEN_USAGE, &labels, tokens.show(&TOKENS));
         }
+        let labels: Labels<'_> = &[model, provider];
+        page.counted(&families::MODEL_COST, labels, series.cost_pico_usd.load(Relaxed));
+        page.counted(&families::UNPRICED_CALLS, labels, series.unpriced.load(Relaxed));
     }
 }
 

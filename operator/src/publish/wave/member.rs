@@ -50,6 +50,8 @@ pub(super) struct Member {
     is_lost: bool,
     /// When it answered last, or was first seen.
     heard: Instant,
+    /// When its Pod object changed last.
+    changed: Instant,
     /// When `held` was last learned from a push.
     pushed: Option<Instant>,
     words: Option<Words>,
@@ -92,6 +94,7 @@ impl Member {
             ask_at: now,
             is_lost: false,
             heard: now,
+            changed: now,
             pushed: None,
             words: None,
             tried: None,
@@ -102,6 +105,7 @@ impl Member {
     pub(super) fn update(&mut self, gateway: &Gateway, now: Instant) {
         if self.gateway != *gateway {
             self.gateway = gateway.clone();
+            self.changed = now;
             self.ask_at = now;
             self.not_before = self.not_before.min(now);
         }
@@ -191,12 +195,13 @@ impl Member {
         now: Instant,
         random: &mut StdRng,
     ) {
-        let asked = self.end(errand);
+        let since = self.end(errand);
         self.heard = now;
         self.is_lost = false;
         self.unauthorized = 0;
         self.key_ids = report.key_ids;
-        if asked.is_some_and(|asked| self.pushed.is_some_and(|pushed| pushed > asked)) {
+        let is_question = !matches!(errand, Errand::Push(_));
+        if is_question && since.is_some_and(|asked| self.pushed.is_some_and(|pushed| pushed > asked)) {
             // It was asked before the push that it has answered meanwhile.
             return;
         }
@@ -211,7 +216,13 @@ impl Member {
             self.refused = Arc::new(refused);
         }
         let often = self.gateway.is_starting() || !self.refused.is_empty();
-        self.ask_at = now + if often { SOON } else { HEARTBEAT };
+        let pause = match since {
+            // What happened to it then, this answer may not tell.
+            Some(since) if self.changed > since => Duration::ZERO,
+            _ if often => SOON,
+            _ => HEARTBEAT,
+        };
+        self.ask_at = now + pause;
         match errand {
             Errand::Push(order) => {
                 self.pushed = Some(now);
@@ -306,13 +317,12 @@ impl Member {
         });
     }
 
-    /// An errand came back. When it was asked, if it was a question.
+    /// An errand came back. When it began.
     fn end(&mut self, errand: Errand) -> Option<Instant> {
         match errand {
             Errand::Push(order) => {
-                self.pushing = None;
                 self.tried = Some(order);
-                None
+                self.pushing.take().map(|(_, since)| since)
             }
             Errand::Heartbeat | Errand::Read => self.asking.take(),
         }

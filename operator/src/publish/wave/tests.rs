@@ -339,6 +339,14 @@ fn a_change_of_readiness_is_looked_into_at_once() {
     assert_eq!(scene.due(|_| true), [0; 0]);
     scene.wave.sync(&gateways([true, true]), scene.now);
     assert_eq!(scene.due(|errand| errand == Errand::Heartbeat), [1]);
+    // What changes while an answer is on its way may not be in it.
+    scene.pass(1);
+    scene.wave.sync(&gateways([true, false]), scene.now);
+    scene.pass(1);
+    scene.answer(1, Errand::Heartbeat, Answer::Report(report(1, None)));
+    assert_eq!(scene.due(|errand| errand == Errand::Heartbeat), [1]);
+    scene.answer(1, Errand::Heartbeat, Answer::Report(report(1, None)));
+    assert_eq!(scene.due(|_| true), [0; 0]);
 }
 
 #[test]
