@@ -22,7 +22,7 @@ pub(crate) const LOG: &str = "analytics.duckdb.wal";
 pub(crate) const BACKUP_DIRECTORY: &str = "backup";
 /// The unit of the file, and of memory: each column takes two that are not yet full. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
-const MEMORY: &str = "20MB";
+const MEMORY: &str = "22MB";
 /// For a file of larger blocks, which it keeps, and while a log is read that may be that of such a file.
 const MUCH_MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Rows that are not yet in the file are in memory, three times as large as there.
