@@ -19,6 +19,7 @@ need_node_tools() {
   command -v runc >/dev/null || packages+=(runc)
   [ -x $cni/ptp ] && [ -x $cni/host-local ] && [ -x $cni/loopback ] || packages+=(containernetworking-plugins)
   command -v nft >/dev/null || packages+=(nftables)
+  command -v pgrep >/dev/null && command -v sysctl >/dev/null || packages+=(procps)
   command -v cc >/dev/null || packages+=(gcc libc6-dev)
   command -v python3 >/dev/null || packages+=(python3)
   command -v strip >/dev/null || packages+=(binutils)
