@@ -13,8 +13,8 @@ use crate::{GATEWAYS, Suite, install, tell};
 const GUIDES: [&str; 5] = [
     "deploy/gitops/example/README.md",
     "deploy/guides/key-rotation.md",
-    "deploy/guides/backup-restore.md",
     "deploy/guides/drain.md",
+    "deploy/guides/backup-restore.md",
     "deploy/guides/upgrade.md",
 ];
 /// Gateways are replaced often, and nobody asks them meanwhile.
