@@ -77,7 +77,9 @@ make_cgroups() {
   cgroups | while read -r folder; do
     # Version 2: what the parent does not pass on, its children do not have.
     [ ! -e "${folder%/*}/cgroup.subtree_control" ] ||
-      for name in $(cat "${folder%/*}/cgroup.controllers"); do echo "+$name" >"${folder%/*}/cgroup.subtree_control" || true; done
+      for name in $(cat "${folder%/*}/cgroup.controllers"); do
+        { echo "+$name" >"${folder%/*}/cgroup.subtree_control"; } 2>/dev/null || true
+      done
     mkdir -p "$folder"
     for name in cpuset.cpus cpuset.mems; do
       [ ! -e "$folder/$name" ] || [ -n "$(cat "$folder/$name")" ] || cat "${folder%/*}/$name" >"$folder/$name"
