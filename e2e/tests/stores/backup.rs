@@ -126,7 +126,7 @@ async fn a_backup_under_load_is_whole_and_a_gateway_serves_from_it_elsewhere() -
         "{capture}"
     );
     gateway.stop().await?;
-    ensure!(!stage.data().join("backup").exists(), "copies were left");
+    ensure!(!stage.data().join("backup.draft").exists(), "copies were left");
 
     let other = Stage::new().await?;
     let said = succeeded(&restore(&tar, &other.data())?)?;
@@ -211,7 +211,7 @@ async fn one_backup_is_made_at_a_time_and_none_outlives_who_asked_or_the_gateway
     let stage = Stage::new().await?;
     let mut gateway = filled(&stage).await?;
     let tar = stage.path().join("backup.tar");
-    let copies = stage.data().join("backup");
+    let copies = stage.data().join("backup.draft");
     let taking = stalled(&gateway).await?;
     ensure!(copies.exists());
     let said = failed(&back_up(&gateway, &tar).await?)?;

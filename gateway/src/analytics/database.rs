@@ -18,8 +18,9 @@ use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newes
 
 pub(crate) const FILE: &str = "analytics.duckdb";
 pub(crate) const LOG: &str = "analytics.duckdb.wal";
-/// The only one, below that of the file, in which the engine may write files that somebody names.
-pub(crate) const BACKUP_DIRECTORY: &str = "backup";
+/// The only one, below that of the file, in which the engine may write files that somebody names. What a backup left in it is removed at
+/// the start: no name that a person would give to copies of their own.
+pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
 const MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
 /// a larger log means less writing.
