@@ -198,7 +198,7 @@ async fn stalled(gateway: &Gateway) -> anyhow::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(4096)?;
     let mut connection = socket.connect(gateway.admin_address).await?;
-    let request = "POST /backup HTTP/1.1\r\nhost: gateway\r\ncontent-length: 0\r\n\r\n";
+    let request = "POST /backup HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
     connection.write_all(request.as_bytes()).await?;
     let mut head = [0; 12];
     connection.read_exact(&mut head).await?;

@@ -14,7 +14,7 @@ use duckdb::{AccessMode, Config, Connection, params};
 use super::names::Names;
 use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
 use super::{Error as QueryError, columns};
-use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newest, steps_from};
+use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, make_directory, newest, steps_from};
 
 pub(crate) const FILE: &str = "analytics.duckdb";
 pub(crate) const LOG: &str = "analytics.duckdb.wal";
@@ -183,7 +183,7 @@ impl Database {
 }
 
 fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
-    std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
+    make_directory(directory).map_err(|source| Error::MakeDirectory {
         directory: directory.to_owned(),
         source,
     })?;
