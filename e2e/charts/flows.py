@@ -55,7 +55,7 @@ def flows(things, source, target, port):
     return goes_out and comes_in
 
 
-# source, target, port, and whether it may be: as it comes; with a simulator; with what ci/everything.yaml says.
+# source, target, port, and whether it may be, with a simulator and else as it comes.
 TABLE = [
     ("operator", "gateway", 9090, True),
     ("gateway", "gateway", 9090, True),

@@ -19,6 +19,7 @@ need_node_tools() {
   command -v runc >/dev/null || packages+=(runc)
   [ -x $cni/ptp ] && [ -x $cni/host-local ] && [ -x $cni/loopback ] || packages+=(containernetworking-plugins)
   command -v nft >/dev/null || packages+=(nftables)
+  command -v pgrep >/dev/null && command -v sysctl >/dev/null || packages+=(procps)
   command -v cc >/dev/null || packages+=(gcc libc6-dev)
   command -v python3 >/dev/null || packages+=(python3)
   command -v strip >/dev/null || packages+=(binutils)
@@ -76,7 +77,9 @@ make_cgroups() {
   cgroups | while read -r folder; do
     # Version 2: what the parent does not pass on, its children do not have.
     [ ! -e "${folder%/*}/cgroup.subtree_control" ] ||
-      for name in $(cat "${folder%/*}/cgroup.controllers"); do echo "+$name" >"${folder%/*}/cgroup.subtree_control" || true; done
+      for name in $(cat "${folder%/*}/cgroup.controllers"); do
+        { echo "+$name" >"${folder%/*}/cgroup.subtree_control"; } 2>/dev/null || true
+      done
     mkdir -p "$folder"
     for name in cpuset.cpus cpuset.mems; do
       [ ! -e "$folder/$name" ] || [ -n "$(cat "$folder/$name")" ] || cat "${folder%/*}/$name" >"$folder/$name"

@@ -60,12 +60,12 @@ inside_exec() {
 }
 
 await() { # name of the daemon that is waited for, what for, command that tells
-  local name=$1 what=$2 other deadline=$((SECONDS + 60)); shift 2
+  local name=$1 what=$2 other deadline=$((SECONDS + 120)); shift 2
   until "$@" >/dev/null 2>&1; do
     for other in "${DAEMONS[@]}"; do
       [ ! -e "$dir/pid/$other" ] || daemon "$other" >/dev/null || blame "$other" "$other died"
     done
-    [ $SECONDS -lt $deadline ] || blame "$name" "$name: no $what after 60 s"
+    [ $SECONDS -lt $deadline ] || blame "$name" "$name: no $what after 120 s"
     sleep 0.1
   done
 }

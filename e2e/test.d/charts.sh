@@ -5,6 +5,8 @@
 # - checkov comes from PyPI, and judges every rendering; what is excused is excused by an annotation that says why.
 # - A real API server takes every rendering, with the kinds of the Gateway API and of the Prometheus operator from their Go modules.
 
+readonly KINDS_GO_MINOR=26             # the Go 1.x that the modules below are known to be fetched with
+
 # Kinds that the chart only uses where a cluster has them.
 readonly FOREIGN_KINDS=(
   "sigs.k8s.io/gateway-api@v1.4.1 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"
@@ -94,7 +96,7 @@ charts_server_obstacle() { first_line charts_server_obstacles; }
 charts_server_obstacles() {
   crds_rust_obstacle
   programs_obstacle helm
-  (has_go) || echo "it takes Go, to fetch the kinds of others (https://go.dev/doc/install)"
+  (has_go $KINDS_GO_MINOR) || echo "it takes Go 1.$KINDS_GO_MINOR or newer, to fetch the kinds of others (https://go.dev/doc/install)"
 }
 
 # Where a Go module lies once it is fetched.
@@ -111,7 +113,7 @@ module_folder() { # module@version
 
 charts_server() {
   local module path values
-  has_go
+  has_go $KINDS_GO_MINOR
   e2e/cluster build helm control
   export CLUSTER_DIR=/tmp/route-switch-charts-$$ CLUSTER_NETNS=rs-charts-$$
   trap 'e2e/cluster down' EXIT

@@ -48,13 +48,16 @@ P
   e2e/cluster run kubectl logs "$name" | tee /dev/stderr | grep -qE "$pattern"
 }
 
+# That the program is found shows that the layers were looked into.
 no_shell() {
-  local archive layers found=0
+  local archive layers files status=0
   for archive in "$images"/*.tar; do
     layers=$(mktemp -d)
     tar -xf "$archive" -C "$layers"
-    find "$layers" -maxdepth 1 -name '*.tar' -exec tar -tf {} \; | grep -E '(^|/)(ba|da|)sh$' && found=1
+    files=$(find "$layers" -maxdepth 1 -type f -name '*.tar' -exec tar -tf {} \;)
     rm -rf "$layers"
+    grep -q 'usr/local/bin/route-switch' <<<"$files" || { echo "there is no program in the layers of $archive"; status=1; }
+    ! grep -E '(^|/)((ba|da|)sh|busybox)$' <<<"$files" || status=1
   done
-  return $found
+  return $status
 }

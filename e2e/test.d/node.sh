@@ -7,10 +7,11 @@
 # What has to be installed for a node, as packages of Debian.
 lacking_for_node() {
   local program
-  for program in containerd runc nft strip git; do
+  for program in containerd runc nft pgrep strip git; do
     has "$program" && continue
     case $program in
       nft) echo nftables ;;
+      pgrep) echo procps ;;
       strip) echo binutils ;;
       *) echo "$program" ;;
     esac

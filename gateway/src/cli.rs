@@ -41,9 +41,9 @@ enum Command {
     Stats(stats::Arguments),
     /// Ask the store of analytics in SQL, read-only
     Sql(sql::Arguments),
-    /// Write all that a running gateway keeps to a file
+    /// Write all that a running gateway keeps, its stores included, to the standard output as a tar
     Backup(backup::Arguments),
-    /// Put a backup into an empty directory
+    /// Put a backup, read from the standard input, into an empty directory for a gateway to start on
     Restore(restore::Arguments),
     /// Write, check, show, render, compare and export prompts
     Prompt(prompt::Arguments),

@@ -89,6 +89,7 @@ async fn what_is_under_way_when_the_grace_ends_is_told_so_and_recorded_as_cut() 
         "{}",
         silent.text()
     );
+    ensure!(silent.header("connection") == "close", "{:?}", silent.headers);
     let mut expected = vec![(silent.id().to_owned(), None)];
     for (open, content) in [(stream, Some(first)), (late, None)] {
         let answer = worked(open.whole().await)?;

@@ -22,9 +22,9 @@ use tokio::task::JoinSet;
 
 use crate::{ask, capturing, worked};
 
-const REQUESTS: usize = 6_000;
+const REQUESTS: usize = 3_000;
 /// Answered before the backup is asked for.
-const BEFORE: usize = 2_000;
+const BEFORE: usize = 1_000;
 const WORKERS: usize = 4;
 
 /// Backs up to a file. In the background, so that the load goes on.

@@ -18,8 +18,6 @@ use crate::fleet::{keys, siblings::UID_HEADER, unix_millis};
 /// How long the gateway may take to be found; how long a backup may take is for its size to say.
 const REACH: Duration = Duration::from_secs(5);
 
-/// Writes all that the running gateway keeps to the standard output, as a tar: the stores of examples and analytics, each as of one
-/// moment, revisions of prompts and, in a fleet, the last known good configuration (sealed). The gateway goes on serving.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -27,8 +25,10 @@ Examples:
   kubectl exec route-switch-gateway-0 -c gateway -- route-switch backup > gateway-0.tar
   route-switch restore --data ./restored < backup.tar
 
-While it is made, the volume holds a second copy of the stores: it is refused where there is no room. It is a backup only if this ends
-with status 0. Of a gateway that has stopped, the directory itself is the backup: copy it.")]
+It holds the stores of examples and analytics, each as of one moment, revisions of prompts and, in a fleet, the last known good
+configuration (sealed with the fleet key, which is not in it). The gateway goes on serving. While it is made, the volume holds a second
+copy of the stores: it is refused where there is no room. It is a backup only if this ends with status 0. Of a gateway that has stopped,
+the directory itself is the backup: copy it.")]
 pub struct Arguments {
     /// Admin port of the gateway
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", value_parser = loopback)]

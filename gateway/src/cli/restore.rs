@@ -7,13 +7,14 @@ use clap::Args;
 
 use crate::backup::restore::{self, Restored, restore};
 
-/// Reads a backup from the standard input and puts it into an empty directory, all of it or, if it is not whole, nothing. No gateway
-/// may run on that directory yet.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   route-switch restore --data ./restored < backup.tar
-  route-switch serve --manifests ./manifests --data ./restored")]
+  route-switch serve --manifests ./manifests --data ./restored
+
+All of it is restored or, if it is not whole or holds anything else than a gateway's files, nothing. No gateway may run on the directory
+yet. A pod's backup belongs into the volume of the pod with the same number, in a fleet with the same fleet key.")]
 pub struct Arguments {
     /// The directory; it is made if it is not there
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
