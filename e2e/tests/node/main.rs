@@ -49,8 +49,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("dashboards", |suite| dashboards::play(suite).boxed_local()),
     ("gitops", |suite| gitops::play(suite).boxed_local()),
     ("restart", |suite| restart::play(suite).boxed_local()),
-    ("guides", |suite| guides::play(suite).boxed_local()),
     ("upgrade", |suite| upgrade::play(suite).boxed_local()),
+    ("guides", |suite| guides::play(suite).boxed_local()),
 ];
 
 /// What the scenes share.
