@@ -19,9 +19,10 @@ lint:
 test:
     e2e/test unit
 
-# write the files that are generated: from the types, then from those and the chart
+# write the files that are generated: from the types and the dashboards' source, then from those and the chart
 generate:
     "$(deploy/build | tail -n 1)/crdgen" deploy/crds
+    deploy/grafana/generate
     deploy/render
 
 # licenses, bans, sources and advisories of the dependencies
