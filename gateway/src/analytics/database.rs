@@ -14,12 +14,13 @@ use duckdb::{AccessMode, Config, Connection, params};
 use super::names::Names;
 use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
 use super::{Error as QueryError, columns};
-use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newest, steps_from};
+use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, make_directory, newest, steps_from};
 
 pub(crate) const FILE: &str = "analytics.duckdb";
 pub(crate) const LOG: &str = "analytics.duckdb.wal";
-/// The only one, below that of the file, in which the engine may write files that somebody names.
-pub(crate) const BACKUP_DIRECTORY: &str = "backup";
+/// The only one, below that of the file, in which the engine may write files that somebody names. What a backup left in it is removed at
+/// the start: no name that a person would give to copies of their own.
+pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
 const MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
 /// a larger log means less writing.
@@ -182,7 +183,7 @@ impl Database {
 }
 
 fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
-    std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
+    make_directory(directory).map_err(|source| Error::MakeDirectory {
         directory: directory.to_owned(),
         source,
     })?;
