@@ -8,7 +8,7 @@ use e2e::node::command::kubectl;
 use e2e::node::release::{CHART, Helm};
 use e2e::node::streams::Streams;
 use e2e::node::{gateways, rows};
-use e2e::wait::within;
+use e2e::wait::{until, within};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -98,11 +98,12 @@ async fn scaled(suite: &Suite, service: SocketAddr) -> anyhow::Result<()> {
     let three = gateways::ready(&suite.objects, GATEWAYS).await?;
     let told = rows::all(service).await?;
     for gateway in &three {
-        ensure!(
-            gateway.fleet_requests(&[]).await? == all.len() as u64,
-            "{} does not tell all",
-            gateway.name
-        );
+        // Each hears of the others with the operator's next call.
+        until(&format!("{} to tell all rows", gateway.name), async || {
+            let told = gateway.fleet_requests(&[]).await.ok();
+            Ok((told == Some(all.len() as u64)).then_some(()))
+        })
+        .await?;
     }
     ensure!(
         told == all,
