@@ -28,7 +28,7 @@ node_dockerfile() {
 
 # Runs a pod with the strictest settings to its end; whether it printed that.
 pod_says() { # target, pattern, arguments
-  local name=$1-once pattern=$2 target=$1; shift 2
+  local name=$1-once pattern=$2 target=$1 said; shift 2
   e2e/cluster run kubectl apply -f - <<P || return 1
 apiVersion: v1
 kind: Pod
@@ -45,7 +45,9 @@ spec:
 P
   e2e/cluster run kubectl wait "pod/$name" --for=jsonpath='{.status.phase}'=Succeeded --timeout=60s ||
     { e2e/cluster run kubectl describe "pod/$name"; return 1; }
-  e2e/cluster run kubectl logs "$name" | tee /dev/stderr | grep -qE "$pattern"
+  said=$(e2e/cluster run kubectl logs "$name")
+  echo "$target: $said"
+  grep -qE "$pattern" <<<"$said"
 }
 
 # That the program is found shows that the layers were looked into.

@@ -31,6 +31,36 @@ gitops_kustomize() {
     --set simulator.enabled=true
   check "the overlay production is the chart with its values.yaml" same_as_chart "$folder" deploy/kubernetes/overlays/production \
     --values deploy/kubernetes/overlays/production/values.yaml
+  check "the manifests of Argo CD and Flux can be read" controllers_manifests "$folder"
+  check "the paths that they name are there" named_paths_exist
+  check "the chart takes the values that Argo CD gives it" argo_cd_values
+}
+
+CONTROLLERS=(deploy/gitops/argo-cd/{applications,argocd-cm}.yaml deploy/gitops/flux/{route-switch,prompts}.yaml)
+
+controllers_manifests() { # folder for the work
+  rm -rf "$1/controllers"; mkdir "$1/controllers"
+  cp "${CONTROLLERS[@]}" "$1/controllers"
+  printf 'resources: [applications.yaml, argocd-cm.yaml, route-switch.yaml, prompts.yaml]\n' >"$1/controllers/kustomization.yaml"
+  kustomize "$1/controllers" "$1/out"
+}
+
+# In this repository, or in the example of another one.
+named_paths_exist() {
+  local path found=0
+  while read -r path; do
+    found=$((found + 1))
+    [ -d "$path" ] || [ -d "deploy/gitops/example/$path" ] || { echo "there is no $path"; return 1; }
+  done < <(sed -n 's/^ *path: //p' "${CONTROLLERS[@]}")
+  [ $found = 6 ] || { echo "6 paths should be named, and $found are"; return 1; }
+}
+
+argo_cd_values() {
+  local values
+  values=$(awk '/^ *valuesObject:$/ { match($0, /^ */); depth = RLENGTH; on = 1; next }
+    on { match($0, /^ */); if (RLENGTH <= depth) exit; print }' deploy/gitops/argo-cd/applications.yaml)
+  grep -q autoscaling <<<"$values" || { echo "no values found: $values"; return 1; }
+  deploy/render --chart --values - <<<"$values" | grep HorizontalPodAutoscaler >/dev/null
 }
 
 kustomize() { "$cache/k8s/kubectl" kustomize "$1" >"$2"; } # folder, where to

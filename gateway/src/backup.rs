@@ -1,7 +1,7 @@
 //! Backups: all that a gateway keeps in its data directory as one tar, made while it serves, and put into an empty directory again.
 //!
 //! ```text
-//! POST /backup -> Backups::make -> copies of both stores in DATA/backup/ -> tar, chunk by chunk -> `route-switch backup` -> a file
+//! POST /backup -> Backups::make -> copies of both stores in DATA/backup.draft/ -> tar, chunk by chunk -> `route-switch backup` -> a file
 //! a file -> `route-switch restore` -> DIR/restore.draft/ -> manifest checked -> DIR
 //! ```
 //!

@@ -52,7 +52,7 @@ pub use lane::Clock;
 pub use schema::Newer;
 pub(crate) use schema::{newest, steps_from};
 pub use store::{Failure, Forget, StoreHealth};
-pub(crate) use store::{SharedLimits, Size, Store, Try, in_full};
+pub(crate) use store::{SharedLimits, Size, Store, Try, in_full, make_directory};
 
 /// Where and how records are kept.
 #[derive(Clone, Debug)]

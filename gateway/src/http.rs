@@ -18,3 +18,4 @@ pub mod router;
 pub mod server;
 pub mod sql;
 pub mod status;
+mod this_machine;

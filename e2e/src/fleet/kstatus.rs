@@ -46,6 +46,8 @@ pub fn verdict(object: &Value) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use serde_json::json;
 
     use super::*;
@@ -60,6 +62,20 @@ mod tests {
             object["status"]["observedGeneration"] = json!(observed);
         }
         object
+    }
+
+    #[test]
+    fn recorded_objects_get_the_verdicts_that_kstatus_itself_gives() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("verdicts");
+        let table = fs::read_to_string(folder.join("expected.tsv")).unwrap();
+        let lines: Vec<_> = table.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(lines.len() > 10, "{table}");
+        for line in lines {
+            let (name, verdicts) = line.split_once('\t').unwrap();
+            let object = fs::read(folder.join(format!("objects/{name}.json"))).unwrap();
+            let found = verdict(&serde_json::from_slice(&object).unwrap());
+            assert_eq!(format!("{found:?}"), verdicts.split('\t').next().unwrap(), "{name}");
+        }
     }
 
     #[test]

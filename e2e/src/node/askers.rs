@@ -33,6 +33,8 @@ pub struct Seen {
 pub struct Failure {
     /// Whose connection it was, as far as it had been answered before.
     pub ordinal: Option<usize>,
+    /// There was no connection: only a gateway that is gone takes none.
+    pub is_refused: bool,
     pub words: String,
 }
 
@@ -88,14 +90,27 @@ async fn keep_asking(
                 answers.fetch_add(1, Ordering::SeqCst);
             }
             other => {
-                let words = match other {
-                    Ok(answer) => format!("{} {:?}: {}", answer.status, answer.broken, answer.text()),
-                    Err(error) => format!("{error:?}"),
+                let (is_refused, words) = match other {
+                    Ok(answer) => (
+                        false,
+                        format!("{} {:?}: {}", answer.status, answer.broken, answer.text()),
+                    ),
+                    Err(error) => (is_refused(&error), format!("{error:?}")),
                 };
-                seen.failures.push(Failure { ordinal, words });
+                seen.failures.push(Failure {
+                    ordinal,
+                    is_refused,
+                    words,
+                });
                 ordinal = None;
             }
         }
     }
     Ok(seen)
+}
+
+fn is_refused(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<reqwest::Error>()
+        .is_some_and(reqwest::Error::is_connect)
 }

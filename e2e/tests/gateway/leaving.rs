@@ -67,7 +67,7 @@ async fn kept(address: SocketAddr) -> anyhow::Result<TcpStream> {
 
 /// Asks on a connection, and gives the head of the answer in lower case but for its first line.
 async fn say(connection: &mut TcpStream) -> anyhow::Result<String> {
-    let request = "GET /v1/models HTTP/1.1\r\nhost: gateway\r\n\r\n";
+    let request = "GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n";
     connection.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     loop {

@@ -87,13 +87,11 @@ async fn played(
     let foreign = seen
         .failures
         .iter()
-        .find(|failure| failure.ordinal.is_some_and(|ordinal| ordinal != GOES));
+        .find(|failure| failure.ordinal != Some(GOES) && !failure.is_refused);
     ensure!(
         foreign.is_none(),
         "a request of another pod's connection failed: {foreign:#?}"
     );
-    let orphans = seen.failures.iter().filter(|failure| failure.ordinal.is_none());
-    ensure!(orphans.count() == 0, "new connections failed: {:#?}", seen.failures);
     if deletion.is_drained {
         ensure!(seen.failures.is_empty(), "it drained, and yet: {:#?}", seen.failures);
         let answered = [seen.answered, report.answered].concat();

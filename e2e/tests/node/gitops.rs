@@ -1,10 +1,12 @@
 //! A prompt changed by a Git commit. What Flux would do is done in its place, in its own words: a checkout of the branch, and a
 //! server-side apply by the manager `kustomize-controller`, by force. The operator then changes nothing that Git owns.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use e2e::fleet::control_plane::repository;
 use e2e::fleet::text;
 use e2e::node::ADMIN_KEY;
 use e2e::node::command::run;
@@ -19,13 +21,17 @@ use crate::{Suite, tell};
 const MANAGER: &str = "kustomize-controller";
 /// From the commit to the last pod.
 const LIMIT: Duration = Duration::from_secs(10);
-const FILE: &str = "farewell.yaml";
+/// The worked example, whose Route's model answers with what it was sent.
+const EXAMPLE: &str = "deploy/gitops/example";
+const PROMPT: &str = "manifests/prompts/reply.yaml";
+/// What its prompt says, and what it is edited to.
+const AT_FIRST: &str = "Be brief.";
 const EDITS: [&str; 5] = [
-    "in verse",
-    "in two words",
-    "as a pirate",
-    "very formally",
-    "in one sentence",
+    "Be very brief.",
+    "Be brief, and friendly.",
+    "Answer in verse.",
+    "Answer formally.",
+    "Answer in one sentence.",
 ];
 
 /// The repository that everybody pushes to, somebody's work on it, and Flux's checkout.
@@ -35,15 +41,15 @@ struct Repository {
 
 pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
     let gateways = suite.installed().await?;
-    let repository = Repository::new().await?;
-    repository.commit("at first").await?;
-    repository.applied().await?;
-    served(&gateways, "at first").await?;
+    let origin = Repository::new().await?;
+    origin.commit(AT_FIRST).await?;
+    origin.applied().await?;
+    served(&gateways, AT_FIRST).await?;
     let mut taken = Vec::new();
     for words in EDITS {
         let began = Instant::now();
-        repository.commit(words).await?;
-        repository.applied().await?;
+        origin.commit(words).await?;
+        origin.applied().await?;
         let applied = began.elapsed();
         served(&gateways, words).await?;
         taken.push((began.elapsed(), began.elapsed().saturating_sub(applied)));
@@ -57,30 +63,30 @@ pub(crate) async fn play(suite: &mut Suite) -> anyhow::Result<()> {
         whole.as_secs_f64(),
         ours.as_secs_f64()
     ));
-    e2e::node::command::kubectl("wait --for=condition=Ready --timeout=60s prompttemplate/farewell route/farewell")
-        .await?;
-    let difference = repository.flux(&["diff"]).await?;
+    e2e::node::command::kubectl(
+        "wait --for=condition=Ready --timeout=60s provider/replies prompttemplate/reply route/reply",
+    )
+    .await?;
+    let difference = origin.flux(&["diff"]).await?;
     ensure!(difference.is_empty(), "{difference}");
-    for (kind, name) in [("PromptTemplate", "farewell"), ("Route", "farewell")] {
+    for (kind, name) in [("Provider", "replies"), ("PromptTemplate", "reply"), ("Route", "reply")] {
         only_git_owns(&suite.objects.existing(kind, name).await?)?;
     }
-    repository.flux(&["delete"]).await.map(drop)
+    origin.flux(&["delete"]).await.map(drop)
 }
 
 impl Repository {
     async fn new() -> anyhow::Result<Self> {
-        let repository = Self {
+        let all = Self {
             directory: tempfile::tempdir()?,
         };
-        git(
-            repository.directory.path(),
-            &["init", "--quiet", "--bare", "origin.git"],
-        )
-        .await?;
+        git(all.directory.path(), &["init", "--quiet", "--bare", "origin.git"]).await?;
         for clone in ["work", "flux"] {
-            git(repository.directory.path(), &["clone", "--quiet", "origin.git", clone]).await?;
+            git(all.directory.path(), &["clone", "--quiet", "origin.git", clone]).await?;
         }
-        Ok(repository)
+        let (from, to) = (format!("{EXAMPLE}/manifests"), all.path("work").display().to_string());
+        run("cp", &["-r", from.as_str(), to.as_str()]).await?;
+        Ok(all)
     }
 
     fn path(&self, part: &str) -> PathBuf {
@@ -90,10 +96,15 @@ impl Repository {
     /// Somebody edits the prompt, commits and pushes.
     async fn commit(&self, words: &str) -> anyhow::Result<()> {
         let work = self.path("work");
-        std::fs::write(work.join(FILE), manifests(words))?;
-        git(&work, &["add", FILE]).await?;
+        let prompt = fs::read_to_string(repository().join(EXAMPLE).join(PROMPT))?;
+        ensure!(
+            prompt.contains(AT_FIRST),
+            "{EXAMPLE}/{PROMPT} does not say {AT_FIRST:?}"
+        );
+        fs::write(work.join(PROMPT), prompt.replace(AT_FIRST, words))?;
+        git(&work, &["add", "."]).await?;
         let author = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"];
-        let message = format!("farewell: {words}");
+        let message = format!("reply: {words}");
         git(
             &work,
             &[&author[..], &["commit", "--quiet", "--message", &message]].concat(),
@@ -111,11 +122,15 @@ impl Repository {
 
     /// kubectl on the checkout.
     async fn flux(&self, verb: &[&str]) -> anyhow::Result<String> {
-        let checkout = self.path("flux").display().to_string();
+        let checkout = self.path("flux/manifests").display().to_string();
         let manager = format!("--field-manager={MANAGER}");
         let as_flux = ["--server-side", manager.as_str(), "--force-conflicts"];
         let options = if verb == ["delete"] { &[][..] } else { &as_flux[..] };
-        run("kubectl", &[verb, options, &["--filename", checkout.as_str()]].concat()).await
+        run(
+            "kubectl",
+            &[verb, options, &["--recursive", "--filename", checkout.as_str()]].concat(),
+        )
+        .await
     }
 }
 
@@ -126,41 +141,12 @@ async fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
         .map(drop)
 }
 
-/// A prompt, and a Route to a model that answers with what it was sent.
-fn manifests(words: &str) -> String {
-    format!(
-        "apiVersion: routeswitch.io/v1alpha1
-kind: PromptTemplate
-metadata:
-  name: farewell
-spec:
-  messages:
-    - role: system
-      content: Say goodbye {words}.
----
-apiVersion: routeswitch.io/v1alpha1
-kind: Route
-metadata:
-  name: farewell
-spec:
-  model: farewell
-  promptRef:
-    name: farewell
-  targets:
-    - name: echo
-      providerRef:
-        name: simulated-quick
-      model: sim-echo
-"
-    )
-}
-
 /// Waits until every pod renders the prompt with these words.
 async fn served(gateways: &[Gateway], words: &str) -> anyhow::Result<()> {
-    let body = json!({ "model": "farewell", "messages": [{ "role": "user", "content": "Bye!" }] });
+    let body = json!({ "model": "reply", "variables": { "message": "Where is my parcel?" } });
     for gateway in gateways {
         let client = gateway.client.with_key(ADMIN_KEY)?;
-        let what = format!("{} to say goodbye {words}", gateway.name);
+        let what = format!("{} to say {words:?}", gateway.name);
         within(LIMIT, Duration::from_millis(5), &what, async || {
             let answer = client.chat(&body).await?;
             Ok((answer.status == 200 && answer.text().contains(words)).then_some(()))

@@ -9,6 +9,7 @@ mod dashboards;
 mod delete;
 mod figures;
 mod gitops;
+mod guides;
 mod install;
 mod restart;
 mod rolling;
@@ -49,6 +50,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("gitops", |suite| gitops::play(suite).boxed_local()),
     ("restart", |suite| restart::play(suite).boxed_local()),
     ("upgrade", |suite| upgrade::play(suite).boxed_local()),
+    ("guides", |suite| guides::play(suite).boxed_local()),
 ];
 
 /// What the scenes share.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::node::command::kubectl;
+use e2e::node::release::{CHART, Helm};
 use e2e::node::streams::Streams;
 use e2e::node::{gateways, rows};
-use e2e::wait::within;
+use e2e::wait::{until, within};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -80,7 +81,8 @@ async fn scaled(suite: &Suite, service: SocketAddr) -> anyhow::Result<()> {
     let all = rows::all(service).await?;
     let own = gateways[0].own_requests().await?;
     ensure!(all.len() as u64 > own, "all rows are pod 0's: {own}");
-    kubectl("scale statefulset/route-switch-gateway --replicas=1").await?;
+    // By helm, whose the number is: after a `kubectl scale` it would not change it any more.
+    Helm::Four.upgrade(CHART, &["--set", "gateway.replicas=1"]).await?;
     let one = gateways::ready(&suite.objects, 1).await?;
     let (told, rows_of_one) = (
         one[0].fleet_requests(&["1", "2"]).await?,
@@ -92,15 +94,16 @@ async fn scaled(suite: &Suite, service: SocketAddr) -> anyhow::Result<()> {
         rows_of_one.len()
     );
     ensure!(rows_of_one.is_subset(&all), "rows that were not there before");
-    kubectl("scale statefulset/route-switch-gateway --replicas=3").await?;
+    Helm::Four.upgrade(CHART, &[]).await?;
     let three = gateways::ready(&suite.objects, GATEWAYS).await?;
     let told = rows::all(service).await?;
     for gateway in &three {
-        ensure!(
-            gateway.fleet_requests(&[]).await? == all.len() as u64,
-            "{} does not tell all",
-            gateway.name
-        );
+        // Each hears of the others with the operator's next call.
+        until(&format!("{} to tell all rows", gateway.name), async || {
+            let told = gateway.fleet_requests(&[]).await.ok();
+            Ok((told == Some(all.len() as u64)).then_some(()))
+        })
+        .await?;
     }
     ensure!(
         told == all,

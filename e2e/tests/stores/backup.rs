@@ -126,7 +126,7 @@ async fn a_backup_under_load_is_whole_and_a_gateway_serves_from_it_elsewhere() -
         "{capture}"
     );
     gateway.stop().await?;
-    ensure!(!stage.data().join("backup").exists(), "copies were left");
+    ensure!(!stage.data().join("backup.draft").exists(), "copies were left");
 
     let other = Stage::new().await?;
     let said = succeeded(&restore(&tar, &other.data())?)?;
@@ -198,7 +198,7 @@ async fn stalled(gateway: &Gateway) -> anyhow::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(4096)?;
     let mut connection = socket.connect(gateway.admin_address).await?;
-    let request = "POST /backup HTTP/1.1\r\nhost: gateway\r\ncontent-length: 0\r\n\r\n";
+    let request = "POST /backup HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
     connection.write_all(request.as_bytes()).await?;
     let mut head = [0; 12];
     connection.read_exact(&mut head).await?;
@@ -211,7 +211,7 @@ async fn one_backup_is_made_at_a_time_and_none_outlives_who_asked_or_the_gateway
     let stage = Stage::new().await?;
     let mut gateway = filled(&stage).await?;
     let tar = stage.path().join("backup.tar");
-    let copies = stage.data().join("backup");
+    let copies = stage.data().join("backup.draft");
     let taking = stalled(&gateway).await?;
     ensure!(copies.exists());
     let said = failed(&back_up(&gateway, &tar).await?)?;

@@ -155,7 +155,7 @@ async fn a_disk_without_room_for_a_copy_refuses_the_backup_and_nothing_else() ->
     let tar = stage.path().join("backup.tar");
     let said = failed(&back_up(&gateway, &tar).await?)?;
     ensure!(said.contains("(507)") && said.contains("make room"), "{said}");
-    ensure!(!data.join("backup").exists(), "something is left of it");
+    ensure!(!data.join("backup.draft").exists(), "something is left of it");
     let after = traffic_until(&gateway, "more requests", |examples, analytics| !examples && !analytics).await?;
     disk.change("size=256m")?;
     succeeded(&back_up(&gateway, &tar).await?)?;

@@ -14,12 +14,13 @@ use duckdb::{AccessMode, Config, Connection, params};
 use super::names::Names;
 use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
 use super::{Error as QueryError, columns};
-use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, newest, steps_from};
+use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, make_directory, newest, steps_from};
 
 pub(crate) const FILE: &str = "analytics.duckdb";
 pub(crate) const LOG: &str = "analytics.duckdb.wal";
-/// The only one, below that of the file, in which the engine may write files that somebody names.
-pub(crate) const BACKUP_DIRECTORY: &str = "backup";
+/// The only one, below that of the file, in which the engine may write files that somebody names. What a backup left in it is removed at
+/// the start: no name that a person would give to copies of their own.
+pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
 /// The unit of the file, and of memory: each column takes two that are not yet full. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
 const MEMORY: &str = "22MB";
@@ -183,7 +184,7 @@ impl Database {
 }
 
 fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
-    std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
+    make_directory(directory).map_err(|source| Error::MakeDirectory {
         directory: directory.to_owned(),
         source,
     })?;

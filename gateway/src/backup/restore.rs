@@ -11,7 +11,7 @@ use tar::{Archive, Entry};
 use super::archive::Digesting;
 use super::contents::is_known;
 use super::{About, FORMAT, Listed, MANIFEST, Manifest};
-use crate::fleet;
+use crate::{capture::make_directory, fleet};
 
 /// Where it is unpacked; one that a sudden end has left is removed.
 const DRAFT: &str = "restore.draft";
@@ -61,7 +61,7 @@ type Files = BTreeMap<String, Listed>;
 
 /// Restores a backup into `directory`, which is made if it is not there. After an error, it is as it was.
 pub fn restore(directory: &Path, backup: impl Read) -> Result<Restored, Error> {
-    fs::create_dir_all(directory).map_err(writing(directory))?;
+    make_directory(directory).map_err(writing(directory))?;
     let draft = Draft::make(directory)?;
     ensure_empty(directory)?;
     let (files, manifest) = unpack(&draft.0, backup)?;

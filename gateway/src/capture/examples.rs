@@ -10,7 +10,7 @@ use super::answer::Reading;
 use super::batch::Entry;
 use super::record::{Content, Outcome, Record};
 use super::schema::{Newer, newest, steps_from};
-use super::store::{Forget, SharedLimits, Size, Store, Try};
+use super::store::{Forget, SharedLimits, Size, Store, Try, make_directory};
 
 mod retention;
 
@@ -99,7 +99,7 @@ pub(super) enum Error {
 
 impl Examples {
     pub(super) fn open(directory: &Path, max_bytes: Option<u64>, limits: SharedLimits) -> Result<Self, Error> {
-        std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
+        make_directory(directory).map_err(|source| Error::MakeDirectory {
             directory: directory.to_owned(),
             source,
         })?;

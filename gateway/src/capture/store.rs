@@ -1,6 +1,6 @@
 //! What the writer asks of a store, and what it tells of one.
 
-use std::sync::Arc;
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,11 @@ pub struct Failure {
     pub since_unix_micros: i64,
 }
 
+/// Makes a directory where there is none, for its owner alone: what is in it was asked and answered.
+pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 /// An error with all its causes, for people.
 pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -89,4 +94,23 @@ pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_new_directory_is_its_owners_alone_and_an_old_one_stays_as_it_is() {
+        let there = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        fs::set_permissions(there.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        make_directory(there.path()).unwrap();
+        make_directory(&there.path().join("a/b")).unwrap();
+        assert_eq!(mode(there.path()), 0o755);
+        assert_eq!(mode(&there.path().join("a")), 0o700);
+        assert_eq!(mode(&there.path().join("a/b")), 0o700);
+    }
 }

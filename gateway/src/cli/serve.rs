@@ -86,7 +86,7 @@ pub struct Arguments {
     /// second signal ends it
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
     drain_delay: Duration,
-    /// How long answers under way may go on after that; a second signal ends them
+    /// How long answers under way may go on after that; another signal ends them
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration::parse)]
     grace: Duration,
     /// How log lines are written

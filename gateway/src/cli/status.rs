@@ -1,6 +1,6 @@
 //! `route-switch status`: how a running gateway does, from its traffic port. `helm test` runs it, and it needs no key.
 
-use std::io;
+use std::{io, iter};
 
 use clap::Args;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::{
 /// does not answer, or if one of its stores has failed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Examples
+Examples:
   route-switch status
   route-switch status --url http://route-switch-gateway.llm.svc
   route-switch status --url http://route-switch-gateway.llm.svc --json
@@ -102,8 +102,19 @@ fn lines(status: &Value) -> Vec<String> {
     let mut told = table(2, &["", ""], &rows);
     told.remove(0);
     let faults = status["faults"].as_array().into_iter().flatten();
-    told.extend(faults.map(|fault| format!("fault: {fault}")));
+    told.extend(faults.map(fault));
     told
+}
+
+/// In the order in which `serve` logs it.
+fn fault(fault: &Value) -> String {
+    let line = fault["line"]
+        .as_u64()
+        .map_or_else(String::new, |line| format!(":{line}"));
+    let place = fault["file"].as_str().map(|file| format!("{file}{line}"));
+    let words = ["object", "field", "message"].map(|part| fault[part].as_str().map(str::to_owned));
+    let told = iter::once(place).chain(words).flatten().filter(|part| !part.is_empty());
+    format!("fault: {}", told.collect::<Vec<_>>().join(": "))
 }
 
 #[cfg(test)]
@@ -129,6 +140,21 @@ mod tests {
         assert!(told.contains(&"serves     1 providers, 2 routes, 0 prompts, 3 keys, 1 faults".to_owned()));
         assert!(told.contains(&"analytics  ok".to_owned()), "{told:?}");
         assert_eq!(failures(&status(&Value::Null)), None);
+    }
+
+    #[test]
+    fn faults_are_told_with_their_place() {
+        let mut status = status(&Value::Null);
+        status["faults"] = json!([
+            { "file": "a.yaml", "line": 3, "object": "Route default/a", "field": "spec.model", "message": "is missing", "reason": "Invalid" },
+            { "file": null, "line": null, "object": null, "field": "", "message": "no manifests", "reason": "Empty" },
+        ]);
+        let told = lines(&status);
+        let [.., first, second] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(first, "fault: a.yaml:3: Route default/a: spec.model: is missing");
+        assert_eq!(second, "fault: no manifests");
     }
 
     #[test]

@@ -20,6 +20,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
+use crate::capture::make_directory;
+
 /// Below the directory of the data.
 pub const DIRECTORY: &str = "revisions";
 /// Largest file that is read, in bytes: more than any revision that the schema allows.
@@ -163,7 +165,7 @@ fn read(path: &Path) -> Result<(ObjectName, Arc<PromptRevision>), String> {
 /// Writes a file that is there whole or not at all.
 fn write(path: &Path, revision: &PromptRevision) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        make_directory(directory)?;
     }
     let text = serde_json::to_vec_pretty(revision)?;
     let draft = path.with_extension("draft");

@@ -4,14 +4,17 @@ use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
-    middleware,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{HeaderValue, StatusCode, header};
 
-use super::error::{ApiError, Contract};
+use super::{
+    error::{ApiError, Contract},
+    this_machine,
+};
 use crate::{app::App, fleet::siblings::UID_HEADER, telemetry::metrics::Sources};
 
 mod backup;
@@ -30,7 +33,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let config = Router::new().route("/config", get(config)).with_state(Arc::clone(app));
     let backup = backup::router(Arc::clone(app));
     let Some(fleet) = app.fleet.clone() else {
-        return open.merge(config).merge(backup);
+        return open.merge(config.merge(backup).layer(middleware::from_fn(for_this_machine)));
     };
     let gate = signed::Gate::new(Arc::clone(&fleet));
     let reads = app.fleet_reads.clone().map_or_else(Router::new, reads::router);
@@ -42,6 +45,16 @@ pub fn router(app: &Arc<App>) -> Router {
         // The check has a limit of its own, which is far above the usual one.
         .layer(DefaultBodyLimit::disable());
     open.merge(signed).merge(backup)
+}
+
+/// A page in a browser of this machine, or a name that was made to lead here, gets nothing that was asked and answered.
+async fn for_this_machine(request: Request, next: Next) -> Response {
+    if this_machine::is_named(request.headers()) {
+        next.run(request).await
+    } else {
+        let message = "the Host or Origin of this request is not this machine: use localhost or 127.0.0.1";
+        signed::refuse(StatusCode::FORBIDDEN, message.to_owned())
+    }
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -7,18 +7,23 @@ use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::error::ApiError;
+use super::{error::ApiError, this_machine};
 use crate::config::resolved::{Caller, ClientKey, Config};
 
 /// The caller of a request from `remote`.
 ///
-/// In a pod, whoever is on loopback is another container, and needs a key like all others.
+/// In a pod, whoever is on loopback is another container, and needs a key like all others; so does whoever speaks for somebody elsewhere.
 ///
 /// A key is looked up by its SHA-256, so that the time this takes says nothing about keys that exist.
 pub(super) fn authenticate(config: &Config, headers: &HeaderMap, remote: IpAddr) -> Result<Caller, ApiError> {
     match key_of(headers) {
         Some(key) => find(config, key).map(Caller::Key).ok_or_else(ApiError::wrong_key),
-        None if config.trusts_this_machine && remote.to_canonical().is_loopback() => Ok(Caller::Local),
+        None if config.trusts_this_machine && remote.to_canonical().is_loopback() => {
+            let is_for_here = this_machine::is_named(headers);
+            is_for_here
+                .then_some(Caller::Local)
+                .ok_or_else(ApiError::key_for_elsewhere)
+        }
         None => Err(ApiError::missing_key()),
     }
 }

@@ -68,6 +68,12 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", INVALID, message)
     }
 
+    /// It comes from this machine, for somebody elsewhere.
+    pub fn key_for_elsewhere() -> Self {
+        let message = "This request needs an API key, since its Host or Origin is not this machine. Send the header Authorization: Bearer YOUR_KEY, or use localhost or 127.0.0.1 without a proxy.";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", INVALID, message)
+    }
+
     pub fn wrong_key() -> Self {
         let message = "Incorrect API key provided. Keys are Secrets with the label routeswitch.io/api-key: \"true\".";
         Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", INVALID, message)
