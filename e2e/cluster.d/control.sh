@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2164 # sourced by e2e/cluster, which sets what is not set here
+# shellcheck shell=bash disable=SC2154,SC2164,SC2034 # sourced by e2e/cluster, which sets what is not set here and reads what is
 # The control plane: etcd, API server, controllers and, with a node, the scheduler.
 
 make_namespace() {

@@ -21,7 +21,7 @@ images() {
   local programs=${1:-} gateway
   need_node
   if [ -z "$programs" ]; then programs=$("$here/../deploy/build" | tail -n 1); fi
-  [ -x "$programs/route-switch" ] && [ -x "$programs/route-switch-operator" ] ||
+  [[ -x $programs/route-switch && -x $programs/route-switch-operator ]] ||
     die "$programs does not hold route-switch and route-switch-operator; build them: deploy/build (prints the folder)"
   umask 022
   make_image gateway "$programs/route-switch" /var/lib/route-switch &

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2164 # sourced by e2e/cluster, which sets what is not set here
+# shellcheck shell=bash disable=SC2034,SC2013,SC2016,SC2154,SC2164 # sourced by e2e/cluster, which sets what is not set here
 # The node of `up full`: containerd, kubelet, kube-proxy, CoreDNS and volumes, in the namespace of the control plane.
 #
 # - What this kind of program leaves in a machine is put where `down` finds it: cgroups below one of our own, sockets and
