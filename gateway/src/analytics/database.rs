@@ -21,13 +21,10 @@ pub(crate) const LOG: &str = "analytics.duckdb.wal";
 /// The only one, below that of the file, in which the engine may write files that somebody names. What a backup left in it is removed at
 /// the start: no name that a person would give to copies of their own.
 pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
-/// The unit of the file, and of memory: each column takes two that are not yet full. The engine's own is four times as large.
-const BLOCK_BYTES: u64 = 65_536;
-const MEMORY: &str = "22MB";
-/// For a file of larger blocks, which it keeps, and while a log is read that may be that of such a file.
-const MUCH_MEMORY: &str = "64MB";
-/// Log past which the file is brought up to date. Rows that are not yet in the file are in memory, three times as large as there.
-const CHECKPOINT_BYTES: u64 = 8_000_000;
+const MEMORY: &str = "64MB";
+/// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
+/// a larger log means less writing.
+const CHECKPOINT_BYTES: u64 = 64_000_000;
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.
@@ -124,7 +121,9 @@ impl Database {
             .and_then(|config| config.access_mode(AccessMode::ReadOnly))
             .map_err(failed)?;
         let connection = Connection::open_with_flags(&file, config).map_err(failed)?;
-        limit(&connection, &self.directory, self.max_bytes).map_err(failed)?;
+        connection
+            .execute_batch(&limits(&self.directory, self.max_bytes))
+            .map_err(failed)?;
         let found = version(&connection).map_err(failed)?;
         match steps_from(found, STEPS) {
             Ok([]) => {}
@@ -194,7 +193,9 @@ fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
         source,
     };
     let connection = connect(&file).map_err(failed)?;
-    limit(&connection, directory, max_bytes).map_err(failed)?;
+    connection
+        .execute_batch(&limits(directory, max_bytes))
+        .map_err(failed)?;
     let found = version(&connection).map_err(failed)?;
     let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
         file: file.clone(),
@@ -210,8 +211,7 @@ fn connect(file: &Path) -> duckdb::Result<Connection> {
 
 fn config() -> duckdb::Result<Config> {
     Config::default()
-        .max_memory(MUCH_MEMORY)?
-        .with("default_block_size", BLOCK_BYTES.to_string())?
+        .max_memory(MEMORY)?
         .threads(1)?
         .enable_autoload_extension(false)
 }
@@ -220,28 +220,17 @@ fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
     max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES))
 }
 
-/// What nobody can undo from SQL: how much memory and disk there is, no file but our own, and none but backups written. The order matters.
-///
-/// Groups of rows stay as they were written, until all of a group is deleted: to put small ones together, as the engine would, writes most of the
-/// file anew each time.
-fn limit(connection: &Connection, directory: &Path, max_bytes: Option<u64>) -> duckdb::Result<()> {
-    let block_bytes = "SELECT block_size::UBIGINT FROM pragma_database_size()";
-    let block_bytes: u64 = connection.query_row(block_bytes, [], |row| row.get(0))?;
-    let memory = if block_bytes <= BLOCK_BYTES {
-        MEMORY
-    } else {
-        MUCH_MEMORY
-    };
+/// What nobody can undo from SQL: no file but our own, and none but backups written. The order matters.
+fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
     let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
     let overflow = overflow_bytes(max_bytes);
     let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
-    connection.execute_batch(&format!(
-        "SET memory_limit = '{memory}'; SET checkpoint_threshold = '{checkpoint}B'; SET max_vacuum_tasks = 0;
-         SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
+    format!(
+        "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
          SET enable_external_access = false; SET lock_configuration = true;",
         path(OVERFLOW_DIRECTORY),
         path(BACKUP_DIRECTORY),
-    ))
+    )
 }
 
 /// Of the tables; 0 when there are none.

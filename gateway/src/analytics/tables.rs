@@ -2,7 +2,7 @@
 //! request, `attempts` one row a try at one target, `hours` what is left of requests that were deleted. Times are UTC; money is pico-USD (10^-12); unknown is null.
 //!
 //! Names that come again in row after row (of Routes, keys, models) are kept once, in `names`, and by number in the rows: that
-//! halves what a row costs. The views look them up in one list of all: a join for each of a dozen columns takes four megabytes each. Text that a client may choose freely is kept in the rows, so that `names` stays small.
+//! halves what a row costs. Text that a client may choose freely is kept in the rows, so that `names` stays small.
 //!
 //! A request that its first target answered well, as nearly all are, has no row of its own in `attempt_rows`: what that row would
 //! say stands in `request_rows` already, but for three columns that are there for it. `all_attempt_rows` has both kinds.
@@ -264,45 +264,4 @@ LEFT JOIN names AS prompt ON prompt.id = row.prompt_name
 LEFT JOIN names AS revision ON revision.id = row.revision_name
 LEFT JOIN names AS outcome ON outcome.id = row.outcome_name;
 COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
-",
-"
-CREATE VIEW names_in_order AS
-SELECT list(name ORDER BY place) AS names
-FROM (SELECT range AS place FROM range(0, (SELECT max(id) + 1 FROM names))) LEFT JOIN names ON id = place;
-CREATE OR REPLACE VIEW requests AS SELECT
-    row.id, row.created, book.names[row.route_name + 1] AS route,
-    coalesce(book.names[row.requested_model_name + 1], row.requested_model_text) AS requested_model,
-    book.names[row.key_name + 1] AS key, row.external_user, book.names[row.snapshot_name + 1] AS snapshot, row.streamed,
-    book.names[row.outcome_name + 1] AS outcome, row.status, row.error,
-    coalesce(book.names[row.finish_reason_name + 1], row.finish_reason_text) AS finish_reason, row.latency_micros,
-    row.first_token_micros, row.overhead_micros, row.attempt_count, book.names[row.target_name + 1] AS target,
-    book.names[row.provider_name + 1] AS provider, book.names[row.model_name + 1] AS model,
-    book.names[row.prompt_name + 1] AS prompt, book.names[row.revision_name + 1] AS revision, row.prompt_tokens,
-    row.cached_tokens, row.cache_write_tokens, row.completion_tokens, row.reasoning_tokens, row.tokens_estimated,
-    row.cost_pico_usd, row.content_kept
-FROM request_rows AS row, names_in_order AS book;
-CREATE OR REPLACE VIEW attempts AS SELECT
-    row.request_id, row.created, row.position, book.names[row.route_name + 1] AS route,
-    book.names[row.target_name + 1] AS target, book.names[row.provider_name + 1] AS provider,
-    book.names[row.model_name + 1] AS model, book.names[row.prompt_name + 1] AS prompt,
-    book.names[row.revision_name + 1] AS revision, book.names[row.outcome_name + 1] AS outcome, row.status, row.error,
-    row.latency_micros, row.first_token_micros, row.prompt_tokens, row.cached_tokens, row.cache_write_tokens,
-    row.completion_tokens, row.reasoning_tokens, row.tokens_estimated, row.cost_pico_usd, row.upstream_id
-FROM all_attempt_rows AS row, names_in_order AS book;
-CREATE OR REPLACE VIEW hours AS SELECT
-    row.hour, book.names[row.route_name + 1] AS route, book.names[row.target_name + 1] AS target,
-    book.names[row.provider_name + 1] AS provider, book.names[row.model_name + 1] AS model,
-    book.names[row.prompt_name + 1] AS prompt, book.names[row.revision_name + 1] AS revision,
-    book.names[row.key_name + 1] AS key, book.names[row.outcome_name + 1] AS outcome, row.requests, row.latency_micros,
-    row.prompt_tokens, row.cached_tokens, row.cache_write_tokens, row.completion_tokens, row.reasoning_tokens,
-    row.cost_pico_usd, row.priced
-FROM hourly_rows AS row, names_in_order AS book;
-COMMENT ON VIEW requests IS 'One row per client request.';
-COMMENT ON COLUMN requests.created IS 'When the head of the request was read, in UTC. Also of attempts: of their request.';
-COMMENT ON COLUMN requests.target IS 'Of the last attempt, as are provider, model, prompt and revision.';
-COMMENT ON COLUMN requests.cost_pico_usd IS '10^-12 USD; null when a price or the tokens are unknown.';
-COMMENT ON COLUMN requests.content_kept IS 'Null: the Route keeps no content. False: more came than is taken, or the queue had no room for it.';
-COMMENT ON VIEW attempts IS 'One row per try at one target; position counts from 1.';
-COMMENT ON VIEW hours IS 'Sums by the hour of requests that are in the view requests no more.';
-COMMENT ON COLUMN hours.priced IS 'Requests whose cost is known.';
 "];

@@ -187,17 +187,3 @@ fn rows_of_an_older_file_are_there_after_its_tables_were_brought_up_to_date() {
     );
     assert_eq!(found, [[Value::BigInt(51), Value::BigInt(1)]]);
 }
-
-#[test]
-fn a_file_of_larger_blocks_has_the_memory_that_those_need() {
-    let memory = |directory: &Path| {
-        let database = Arc::new(Database::new(directory, None, SharedLimits::default()));
-        let _writer = database.open().unwrap();
-        let setting = "SELECT current_setting('memory_limit')";
-        database.read(|connection| Ok(connection.query_row(setting, [], |row| row.get::<_, String>(0))?))
-    };
-    let (new, old) = (tempdir().unwrap(), tempdir().unwrap());
-    drop(duckdb::Connection::open(old.path().join("analytics.duckdb")).unwrap());
-    assert_eq!(memory(new.path()).unwrap(), "20.9 MiB");
-    assert_eq!(memory(old.path()).unwrap(), "61.0 MiB");
-}
