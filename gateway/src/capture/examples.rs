@@ -1,6 +1,5 @@
 //! The store of examples: an `SQLite` file with the content of the requests whose Route captures it, by route.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,8 +78,7 @@ pub(super) struct Examples {
     connection: Connection,
     file: PathBuf,
     limits: SharedLimits,
-    /// Examples by Route.
-    counts: HashMap<Option<Box<str>>, u64>,
+    counts: retention::Counts,
     /// When it was last looked for what is too old, in microseconds since 1970.
     expired_unix_micros: Option<i64>,
 }
@@ -117,7 +115,7 @@ impl Examples {
         migrate(&mut connection, steps).map_err(failed)?;
         retention::make_shrinkable(&connection).map_err(failed)?;
         Ok(Self {
-            counts: retention::counts(&connection).map_err(failed)?,
+            counts: retention::Counts::read(&connection, &limits.load()).map_err(failed)?,
             connection,
             file,
             limits,
@@ -167,21 +165,17 @@ impl Store for Examples {
         if captured.peek().is_none() {
             return Ok(());
         }
+        self.counts.follow(&self.limits.load());
         let transaction = self.connection.transaction()?;
         {
             let mut insert = transaction.prepare_cached(INSERT)?;
             for (record, content) in captured {
                 if insert_example(&mut insert, record, content)? > 0 {
-                    *self.counts.entry(record.route.as_deref().map(Into::into)).or_default() += 1;
+                    self.counts.add(&record.route);
                 }
             }
         }
-        retention::trim(
-            &transaction,
-            &mut self.counts,
-            &self.limits.load(),
-            retention::Tolerance::AnEighth,
-        )?;
+        self.counts.trim(&transaction, retention::Tolerance::AnEighth)?;
         Ok(transaction.commit()?)
     }
 

@@ -33,6 +33,9 @@ mod account;
 mod target;
 #[cfg(test)]
 mod tests;
+mod words;
+
+use words::Words;
 
 /// One configuration.
 pub struct Config {
@@ -43,7 +46,7 @@ pub struct Config {
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
     accounts: Accounts,
     /// By namespace, then by the name that clients send.
-    routes: HashMap<String, BTreeMap<String, Arc<Route>>>,
+    routes: HashMap<String, HashMap<Box<str>, Arc<Route>>>,
     models: Models,
     /// Callers on this machine need no key: so under `--manifests`, and never in a fleet.
     pub trusts_this_machine: bool,
@@ -61,6 +64,7 @@ struct Surroundings<'a> {
     /// By Provider.
     destinations: BTreeMap<&'a ObjectName, Arc<Destination>>,
     library: &'a Library,
+    words: Words,
 }
 
 /// A client key.
@@ -159,11 +163,11 @@ impl Config {
     /// there is taken over as it is, so that a change of one object among thousands costs little.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let library = Library::of(&snapshot, previous.map(|config| &config.library));
-        let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
+        let mut routes: HashMap<String, HashMap<Box<str>, Arc<Route>>> = HashMap::new();
         let mut models = BTreeMap::new();
         let before: HashMap<&ObjectName, &Arc<Route>> = previous
             .iter()
-            .flat_map(|config| config.routes.values().flat_map(BTreeMap::values))
+            .flat_map(|config| config.routes.values().flat_map(HashMap::values))
             .map(|route| (&route.object, route))
             .collect();
         let accounts: Accounts = snapshot
@@ -187,6 +191,7 @@ impl Config {
                 .filter_map(|(object, entry)| Some((object, Arc::new(Destination::of(entry)?))))
                 .collect(),
             library: &library,
+            words: Words::default(),
         };
         for (object, entry) in &snapshot.routes {
             let before = before.get(object).copied();
@@ -201,7 +206,12 @@ impl Config {
                 Arc::new(route)
             };
             let names = routes.entry(object.namespace.clone()).or_default();
-            names.extend(entry.names.iter().map(|name| (name.clone(), Arc::clone(&route))));
+            names.extend(
+                entry
+                    .names
+                    .iter()
+                    .map(|name| (name.as_str().into(), Arc::clone(&route))),
+            );
         }
         let keys = snapshot
             .keys
@@ -250,7 +260,7 @@ impl Config {
     /// The Route that `model` names for this caller: of its own namespace by name, of another one as `namespace/name`.
     pub fn route(&self, caller: &Caller, model: &str) -> Option<&Arc<Route>> {
         let own = self.routes.get(caller.namespace()).and_then(|names| names.get(model));
-        own.filter(|route| caller.may_use(route)).or_else(|| {
+        own.filter(|route| caller.may_use_own(route)).or_else(|| {
             let (namespace, name) = model.split_once('/')?;
             self.routes
                 .get(namespace)?
@@ -267,7 +277,7 @@ impl Config {
                 let is_own = namespace == caller.namespace();
                 found.push((
                     if is_own {
-                        name.clone()
+                        name.to_string()
                     } else {
                         format!("{namespace}/{name}")
                     },
@@ -281,7 +291,7 @@ impl Config {
 
     /// The Routes that a caller may use, once for each of their names.
     pub fn usable_routes<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<Route>> {
-        let routes = self.routes.values().flat_map(BTreeMap::values);
+        let routes = self.routes.values().flat_map(HashMap::values);
         routes.filter(|route| caller.may_use(route))
     }
 
@@ -300,7 +310,7 @@ impl Config {
 
     /// All Routes, once each.
     pub fn all_routes(&self) -> Vec<&Arc<Route>> {
-        let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(BTreeMap::values).collect();
+        let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(HashMap::values).collect();
         found.sort_by(|one, other| one.object.cmp(&other.object));
         found.dedup_by(|one, other| Arc::ptr_eq(one, other));
         found
@@ -346,12 +356,26 @@ impl Caller {
     fn may_use(&self, route: &Route) -> bool {
         let Self::Key(key) = self else { return true };
         let own = &route.object.namespace;
+        let is_own = **own == *key.namespace;
         is_allowed(own, &route.allowed_namespaces, &key.namespace)
-            && match &key.routes {
-                KeyRoutes::OwnNamespace => **own == *key.namespace,
-                KeyRoutes::All => true,
+            && (is_own || !matches!(key.routes, KeyRoutes::OwnNamespace))
+            && self.is_listed(route)
+    }
+
+    /// As [`Self::may_use`], for a Route of the caller's own namespace.
+    fn may_use_own(&self, route: &Route) -> bool {
+        self.is_listed(route)
+    }
+
+    /// Whether the key, if it lists Routes, lists this one.
+    fn is_listed(&self, route: &Route) -> bool {
+        match self {
+            Self::Key(key) => match &key.routes {
                 KeyRoutes::Listed(listed) => listed.contains(&route.object),
-            }
+                KeyRoutes::OwnNamespace | KeyRoutes::All => true,
+            },
+            Self::Local => true,
+        }
     }
 }
 

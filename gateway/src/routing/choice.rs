@@ -16,6 +16,8 @@ pub struct Sequence {
     tiers: Box<[Tier]>,
     /// Targets without a weight, by priority, then as declared.
     fallbacks: Box<[u8]>,
+    /// There is one target: nothing is to be chosen.
+    is_single: bool,
 }
 
 /// What the choice knows of a target.
@@ -82,6 +84,7 @@ impl Sequence {
         Self {
             tiers: tiers.collect(),
             fallbacks: fallbacks.into_iter().map(|(_, index)| index).collect(),
+            is_single: targets.len() == 1,
         }
     }
 
@@ -111,6 +114,9 @@ impl Order<'_> {
     fn candidate(&mut self) -> Option<usize> {
         let seen = self.seen;
         let is_left = |index: usize| seen & 1 << index == 0;
+        if self.sequence.is_single {
+            return is_left(0).then_some(0);
+        }
         while let Some(tier) = self.sequence.tiers.get(self.tier) {
             let found = match self.affinity {
                 Some(affinity) => tier.closest(affinity, is_left),

@@ -1,7 +1,8 @@
 //! Examples that are too many, too old, or somebody's who wants to be forgotten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
@@ -22,7 +23,23 @@ pub(super) enum Tolerance {
     AnEighth,
 }
 
-type Counts = HashMap<Option<Box<str>>, u64>;
+/// `namespace/name`.
+type Route = Option<Arc<str>>;
+
+/// How many examples there are of each Route. Which Routes have too many is noted when one comes to have them: with thousands of Routes,
+/// looking at all of them for each batch would cost more than the batch.
+pub(super) struct Counts {
+    by_route: HashMap<Route, Count>,
+    /// Those that have more than they may.
+    crowded: HashSet<Route>,
+    /// What `most` was taken from.
+    limits: Arc<LimitsByRoute>,
+}
+
+struct Count {
+    stored: u64,
+    most: u64,
+}
 
 /// Files of before it was thought of cannot give back pages until they are written anew, once.
 pub(super) fn make_shrinkable(connection: &Connection) -> rusqlite::Result<()> {
@@ -34,38 +51,76 @@ pub(super) fn make_shrinkable(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
-    let mut statement = connection.prepare("SELECT route, count(*) FROM examples GROUP BY route")?;
-    let counts = statement.query_map([], |row| {
-        Ok((
-            row.get::<_, Option<String>>(0)?.map(Into::into),
-            row.get::<_, i64>(1)?.cast_unsigned(),
-        ))
-    })?;
-    counts.collect()
-}
-
-/// Deletes the oldest examples of each Route that has more than it may.
-pub(super) fn trim(
-    connection: &Connection,
-    counts: &mut Counts,
-    limits: &LimitsByRoute,
-    tolerance: Tolerance,
-) -> rusqlite::Result<()> {
-    for (route, count) in counts {
-        let most = limits_of(limits, route.as_deref()).max_examples;
-        let tolerated = match tolerance {
-            Tolerance::None => 0,
-            Tolerance::AnEighth => most / 8,
+impl Counts {
+    pub(super) fn read(connection: &Connection, limits: &Arc<LimitsByRoute>) -> rusqlite::Result<Self> {
+        let mut statement = connection.prepare("SELECT route, count(*) FROM examples GROUP BY route")?;
+        let counted = statement.query_map([], |row| {
+            let route: Route = row.get::<_, Option<String>>(0)?.map(Into::into);
+            let (stored, most) = (row.get::<_, i64>(1)?.cast_unsigned(), 0);
+            Ok((route, Count { stored, most }))
+        })?;
+        let mut counts = Self {
+            by_route: counted.collect::<rusqlite::Result<_>>()?,
+            crowded: HashSet::new(),
+            limits: Arc::clone(limits),
         };
-        if *count > most + tolerated {
-            let oldest = "DELETE FROM examples WHERE rowid IN
-                (SELECT rowid FROM examples WHERE route IS ?1 ORDER BY created_unix_micros LIMIT ?2)";
-            let mut delete = connection.prepare_cached(oldest)?;
-            *count -= delete.execute(params![route.as_deref(), (*count - most).cast_signed()])? as u64;
+        counts.look_at_all();
+        Ok(counts)
+    }
+
+    /// Holds all Routes against these limits, if they are others than before.
+    pub(super) fn follow(&mut self, limits: &Arc<LimitsByRoute>) {
+        if !Arc::ptr_eq(&self.limits, limits) {
+            self.limits = Arc::clone(limits);
+            self.look_at_all();
         }
     }
-    Ok(())
+
+    fn look_at_all(&mut self) {
+        self.crowded.clear();
+        for (route, count) in &mut self.by_route {
+            count.most = limits_of(&self.limits, route.as_deref()).max_examples;
+            if count.stored > count.most {
+                self.crowded.insert(route.clone());
+            }
+        }
+    }
+
+    /// Counts one more.
+    pub(super) fn add(&mut self, route: &Route) {
+        let limits = &self.limits;
+        let count = self.by_route.entry(route.clone()).or_insert_with(|| Count {
+            stored: 0,
+            most: limits_of(limits, route.as_deref()).max_examples,
+        });
+        count.stored += 1;
+        if count.stored == count.most + 1 {
+            self.crowded.insert(route.clone());
+        }
+    }
+
+    /// Deletes the oldest examples of each Route that has more than it may.
+    pub(super) fn trim(&mut self, connection: &Connection, tolerance: Tolerance) -> rusqlite::Result<()> {
+        for route in &self.crowded {
+            let Some(Count { stored, most }) = self.by_route.get_mut(route) else {
+                continue;
+            };
+            let tolerated = match tolerance {
+                Tolerance::None => 0,
+                Tolerance::AnEighth => *most / 8,
+            };
+            if *stored > *most + tolerated {
+                let oldest = "DELETE FROM examples WHERE rowid IN
+                    (SELECT rowid FROM examples WHERE route IS ?1 ORDER BY created_unix_micros LIMIT ?2)";
+                let mut delete = connection.prepare_cached(oldest)?;
+                *stored -= delete.execute(params![route.as_deref(), (*stored - *most).cast_signed()])? as u64;
+            }
+        }
+        let by_route = &self.by_route;
+        self.crowded
+            .retain(|route| by_route.get(route).is_some_and(|count| count.stored > count.most));
+        Ok(())
+    }
 }
 
 fn limits_of(limits: &LimitsByRoute, route: Option<&str>) -> Limits {
@@ -74,30 +129,27 @@ fn limits_of(limits: &LimitsByRoute, route: Option<&str>) -> Limits {
 
 impl Examples {
     pub(super) fn tend_at(&mut self, now_unix_micros: i64) -> rusqlite::Result<()> {
-        let limits = self.limits.load_full();
-        let is_trimmed = self
-            .counts
-            .iter()
-            .all(|(route, count)| *count <= limits_of(&limits, route.as_deref()).max_examples);
-        if !is_trimmed {
+        self.counts.follow(&self.limits.load());
+        if !self.counts.crowded.is_empty() {
             let transaction = self.connection.transaction()?;
-            trim(&transaction, &mut self.counts, &limits, Tolerance::None)?;
+            self.counts.trim(&transaction, Tolerance::None)?;
             transaction.commit()?;
         }
         let is_due = self
             .expired_unix_micros
             .is_none_or(|last| (now_unix_micros - last).abs() >= EXPIRE_INTERVAL_MICROS);
-        if is_due && self.expire(now_unix_micros, &limits)? {
+        if is_due && self.expire(now_unix_micros)? {
             self.expired_unix_micros = Some(now_unix_micros);
         }
         Ok(())
     }
 
     /// Deletes what is too old; false when there may be more.
-    fn expire(&mut self, now_unix_micros: i64, limits: &LimitsByRoute) -> rusqlite::Result<bool> {
+    fn expire(&mut self, now_unix_micros: i64) -> rusqlite::Result<bool> {
         let transaction = self.connection.transaction()?;
         let mut is_all = true;
-        for (route, count) in &mut self.counts {
+        let Counts { by_route, limits, .. } = &mut self.counts;
+        for (route, count) in &mut *by_route {
             let route = route.as_deref();
             let since = now_unix_micros.saturating_sub(limits_of(limits, route).max_age_micros);
             let old = "DELETE FROM examples WHERE rowid IN
@@ -105,10 +157,10 @@ impl Examples {
             let deleted = transaction
                 .prepare_cached(old)?
                 .execute(params![route, since, ROWS.cast_signed()])? as u64;
-            *count -= deleted;
+            count.stored -= deleted;
             is_all &= deleted < ROWS;
         }
-        self.counts.retain(|_, count| *count > 0);
+        by_route.retain(|_, count| count.stored > 0);
         transaction.commit()?;
         Ok(is_all)
     }
@@ -129,7 +181,7 @@ impl Examples {
     }
 
     pub(super) fn shed_oldest(&mut self, bytes: u64) -> rusqlite::Result<()> {
-        let all: u64 = self.counts.values().sum();
+        let all: u64 = self.counts.by_route.values().map(|count| count.stored).sum();
         let size = self.measure()?;
         let live = (size.disk_bytes - size.reusable_bytes).max(1);
         let share = u128::from(bytes) * u128::from(all) / u128::from(live);
@@ -142,8 +194,8 @@ impl Examples {
             let mut shed = oldest.query([rows.cast_signed()])?;
             while let Some(row) = shed.next()? {
                 let route: Option<String> = row.get(0)?;
-                if let Some(count) = self.counts.get_mut(&route.map(Into::into)) {
-                    *count -= row.get::<_, i64>(1)?.cast_unsigned();
+                if let Some(count) = self.counts.by_route.get_mut(&route.map(Into::into)) {
+                    count.stored -= row.get::<_, i64>(1)?.cast_unsigned();
                 }
             }
             let delete = "DELETE FROM examples WHERE rowid IN (SELECT rowid FROM examples ORDER BY rowid LIMIT ?1)";
@@ -163,7 +215,7 @@ impl Examples {
         let deleted = self.connection.execute(theirs, params![&**user, inside])?;
         self.give_back_pages()?;
         self.connection.pragma_update(None, "secure_delete", "FAST")?;
-        self.counts = counts(&self.connection)?;
+        self.counts = Counts::read(&self.connection, &self.limits.load())?;
         Ok(deleted as u64)
     }
 

@@ -74,6 +74,27 @@ async fn a_route_keeps_its_newest_examples_and_all_figures() {
 }
 
 #[tokio::test]
+async fn a_lower_limit_holds_for_a_route_that_captures_nothing_more() {
+    let directory = tempdir().unwrap();
+    let queue = Queue::open(settings(directory.path())).unwrap();
+    queue.limit(limits("default/quiet", 100, 90));
+    let mut traffic = Traffic::new(34);
+    for _ in 0..60 {
+        queue.record(record(&mut traffic, "default/quiet", 0));
+    }
+    queue.flush().await;
+    queue.limit(limits("default/quiet", 20, 90));
+    // The look for what is too much comes after the first flush; the second waits for it.
+    for _ in 0..2 {
+        queue.record(record(&mut traffic, "default/other", 0));
+        queue.flush().await;
+    }
+    queue.close();
+    let expected = [("default/other".to_owned(), 2), ("default/quiet".to_owned(), 20)];
+    assert_eq!(by_route(directory.path()), expected);
+}
+
+#[tokio::test]
 async fn what_is_too_old_is_deleted_and_stays_in_the_figures() {
     let directory = tempdir().unwrap();
     let mut traffic = Traffic::new(31);

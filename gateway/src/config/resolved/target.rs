@@ -10,13 +10,10 @@ use crds::{
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use tokio::time::Instant;
 
-use super::{Destination, Surroundings, Target, Timeouts, header_value};
+use super::{Destination, Surroundings, Target, Timeouts};
 use crate::{
     prompts::parameters::Defaults,
-    providers::{
-        dialect::{anthropic, openai::json_string},
-        price::Price,
-    },
+    providers::{dialect::anthropic, price::Price},
     routing::health::Health,
     telemetry::metrics::{ModelLabels, ModelMetrics, TargetMetrics},
 };
@@ -38,10 +35,12 @@ impl Target {
         let model = provider.models.get(&entry.model);
         let own = &provider.timeouts;
         let over = &route.timeouts;
+        let words = &surroundings.words;
+        let (name, named_model) = (words.of(&entry.name), words.of(&entry.model));
         let labels = ModelLabels {
-            provider: entry.provider.to_string().into(),
+            provider: words.of(&entry.provider.to_string()).text,
             vendor: vendor::row(provider.vendor).gen_ai_name,
-            model: entry.model.as_str().into(),
+            model: named_model.text,
         };
         // Another model behind the same name, or another place, is another target.
         let health = known
@@ -55,13 +54,13 @@ impl Target {
                 |known| Arc::clone(&known.health),
             );
         Some(Self {
-            name: entry.name.as_str().into(),
-            header: header_value(&entry.name),
-            name_json: json_string(&entry.name),
+            name: name.text,
+            header: name.header,
+            name_json: name.json,
             provider: Arc::clone(&labels.provider),
-            provider_json: json_string(&entry.provider.name),
+            provider_json: words.of(&entry.provider.name).json,
             model: Arc::clone(&labels.model),
-            model_json: json_string(&entry.model),
+            model_json: named_model.json,
             destination: Arc::clone(destination),
             account: Arc::clone(surroundings.accounts.get(&entry.provider)?),
             health,

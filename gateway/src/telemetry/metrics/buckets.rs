@@ -7,10 +7,12 @@ use std::{
 };
 
 /// How often values came up to each bound; the bounds stand in a table, once for all.
+#[repr(C)]
 pub(super) struct Buckets<const N: usize> {
+    /// In front, beside the counts of small values, which are the usual ones.
+    sum: AtomicU64,
     counts: [AtomicU64; N],
     beyond: AtomicU64,
-    sum: AtomicU64,
 }
 
 /// Upper bounds of buckets, and how many of the unit that is counted in make one of the unit that is shown.

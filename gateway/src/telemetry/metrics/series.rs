@@ -20,18 +20,21 @@ const CHAT: (&str, &str) = ("gen_ai_operation_name", "chat");
 #[derive(Clone, Default)]
 pub struct RouteMetrics(Arc<RouteSeries>);
 
+/// In the order that lets a request that ends well touch few lines of the processor's cache, which those of thousands of Routes are not in.
 #[derive(Default)]
+#[repr(C, align(64))]
 struct RouteSeries {
+    unpriced: AtomicU64,
+    cached_tokens: AtomicU64,
+    cache_write_tokens: AtomicU64,
+    reasoning_tokens: AtomicU64,
+    input_tokens: AtomicU64,
+    output_tokens: AtomicU64,
+    cost_pico_usd: AtomicU64,
+    /// The first one is that of those that end well.
     requests: [AtomicU64; Outcome::ALL.len()],
     duration: Buckets<14>,
     first_token: Buckets<16>,
-    input_tokens: AtomicU64,
-    cached_tokens: AtomicU64,
-    cache_write_tokens: AtomicU64,
-    output_tokens: AtomicU64,
-    reasoning_tokens: AtomicU64,
-    cost_pico_usd: AtomicU64,
-    unpriced: AtomicU64,
 }
 
 /// What is counted for one target.
@@ -79,11 +82,11 @@ impl RouteMetrics {
             series.first_token.observe(&FIRSTS, micros);
         }
         if let Some(usage) = &record.usage {
-            series.input_tokens.fetch_add(usage.prompt_tokens, Relaxed);
-            series.cached_tokens.fetch_add(usage.cached_tokens, Relaxed);
-            series.cache_write_tokens.fetch_add(usage.cache_write_tokens, Relaxed);
-            series.output_tokens.fetch_add(usage.completion_tokens, Relaxed);
-            series.reasoning_tokens.fetch_add(usage.reasoning_tokens, Relaxed);
+            add(&series.input_tokens, usage.prompt_tokens);
+            add(&series.cached_tokens, usage.cached_tokens);
+            add(&series.cache_write_tokens, usage.cache_write_tokens);
+            add(&series.output_tokens, usage.completion_tokens);
+            add(&series.reasoning_tokens, usage.reasoning_tokens);
         }
         if let Some(cost) = record.cost_pico_usd {
             series.cost_pico_usd.fetch_add(cost.unsigned_abs(), Relaxed);
@@ -221,5 +224,12 @@ impl ModelMetrics {
 impl std::fmt::Debug for ModelMetrics {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("ModelMetrics").field(&self.0.labels).finish()
+    }
+}
+
+/// Most requests have nothing of some of what is counted.
+fn add(counter: &AtomicU64, count: u64) {
+    if count > 0 {
+        counter.fetch_add(count, Relaxed);
     }
 }
