@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod affinity;
+pub mod alarm;
 pub mod attempt;
 pub mod breaker;
 pub mod choice;

@@ -130,5 +130,6 @@ pub(super) fn entries<K, E: LastGood>(
             Outcome::Withdrawn(diagnostics) => report.add_all(kind, name, diagnostics),
         }
     }
-    entries
+    // Built anew from what is in order, its nodes are full; what grew in order is half empty.
+    entries.into_iter().collect()
 }

@@ -31,6 +31,7 @@ pub(super) fn routes<'a>(
     for name in by_seniority(&entries, created) {
         let Some(route) = entries.get_mut(&name) else { continue };
         let claims = std::mem::take(&mut route.names);
+        route.names.reserve_exact(claims.len());
         for (index, claim) in claims.into_iter().enumerate() {
             match holders.entry((name.namespace.clone(), claim.clone())) {
                 Entry::Vacant(free) => {

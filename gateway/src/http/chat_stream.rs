@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
@@ -24,7 +24,10 @@ use crate::{
         anthropic::translate::write_stream::put_event,
         openai::{json_string, stream},
     },
-    routing::live::{Live, Step, Unopened},
+    routing::{
+        alarm::Alarm,
+        live::{Live, Step, Unopened},
+    },
 };
 
 /// How long a client hears nothing before it gets a comment.
@@ -38,8 +41,9 @@ pub(super) struct ChatStream {
     /// `model` as the client sent it, as a JSON string: for chunks of a stream that no target answered.
     model: Bytes,
     last_sent: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Option<Alarm>,
     /// The gateway ends, and cannot wait for the rest of this stream.
+    token: CancellationToken,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -58,15 +62,15 @@ impl ChatStream {
         model: Bytes,
         ending: &CancellationToken,
     ) -> Self {
-        let ending = Box::pin(ending.clone().cancelled_owned());
         Self {
             state,
             contract,
             id,
             model,
             last_sent: Instant::now(),
-            timer: None,
-            ending,
+            alarm: None,
+            token: ending.clone(),
+            ending: Box::pin(ending.clone().cancelled_owned()),
         }
     }
 
@@ -137,18 +141,26 @@ impl ChatStream {
         );
     }
 
+    /// Whether the gateway ends. Once this task waits for that, which it does as long as it waits for the alarm, only a look is needed.
+    fn poll_ending(&mut self, context: &mut Context<'_>) -> bool {
+        if self.alarm.as_ref().is_some_and(|alarm| alarm.will_wake(context)) {
+            return self.token.is_cancelled();
+        }
+        self.ending.as_mut().poll(context).is_ready()
+    }
+
     /// Ready when the client has heard nothing for too long.
     fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let deadline = self.last_sent + KEEP_ALIVE;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let alarm = self.alarm.get_or_insert_with(|| Alarm::at(deadline));
         loop {
-            if timer.as_mut().poll(context).is_pending() {
+            if alarm.poll(context).is_pending() {
                 return Poll::Pending;
             }
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(deadline);
+            alarm.reset(deadline);
         }
     }
 }
@@ -164,7 +176,7 @@ impl Body for ChatStream {
         let bytes = match self.poll_bytes(context) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(bytes)) => bytes,
-            Poll::Pending if self.ending.as_mut().poll(context).is_ready() => self.cut(),
+            Poll::Pending if self.poll_ending(context) => self.cut(),
             Poll::Pending => match self.poll_keep_alive(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => Bytes::from_static(COMMENT),

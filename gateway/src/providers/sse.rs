@@ -55,6 +55,9 @@ impl Parser {
 
     /// The data of the next whole event, if it has arrived.
     pub fn next_event(&mut self) -> Result<Option<Bytes>, TooLong> {
+        if let Some(data) = self.plain_event() {
+            return Ok(Some(data));
+        }
         while let Some(line) = self.line() {
             if line.is_empty() {
                 match std::mem::replace(&mut self.data, Data::None) {
@@ -74,6 +77,31 @@ impl Parser {
         } else {
             Ok(None)
         }
+    }
+
+    /// The usual event, if it comes next: one line of data, then an empty one, within what has arrived. All others are left as they are.
+    fn plain_event(&mut self) -> Option<Bytes> {
+        const BEFORE: &[u8] = b"data: ";
+        const BEHIND: &[u8] = b"\n\n";
+        if !self.partial.is_empty() || self.after_return || !matches!(self.data, Data::None) {
+            return None;
+        }
+        let rest = self.current.strip_prefix(BEFORE)?;
+        let length = memchr2(b'\n', b'\r', rest)?;
+        if length > self.max_event_bytes || !rest[length..].starts_with(BEHIND) {
+            return None;
+        }
+        let end = BEFORE.len() + length;
+        let mut event = if end + BEHIND.len() == self.current.len() {
+            std::mem::take(&mut self.current)
+        } else {
+            let event = self.current.slice(..end);
+            self.current.advance(end + BEHIND.len());
+            event
+        };
+        event.truncate(end);
+        event.advance(BEFORE.len());
+        Some(event)
     }
 
     /// The stream ended: the data of an event whose empty line did not come. The standard would drop it; providers that forget

@@ -1,7 +1,6 @@
 //! A streamed answer: target after target until the first content of one, then that one to its end.
 
 use std::{
-    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -12,10 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     affinity::Affinity,
+    alarm::Alarm,
     attempt::{Credential, Deadlines, check_content_type, send},
     exchange::{Answered, Exchange},
     hold::Hold,
@@ -87,7 +87,7 @@ struct Source {
     writer: StreamWriter,
     deadlines: Deadlines,
     last_read: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Option<Alarm>,
 }
 
 /// Tries the Route's targets in order, until the first content of one.
@@ -182,7 +182,7 @@ async fn open_target(
         writer,
         deadlines,
         last_read: Instant::now(),
-        timer: None,
+        alarm: None,
     };
     timeout_at(deadlines.first_token, source.until_content(ready))
         .await
@@ -273,10 +273,13 @@ impl Source {
 
     /// Ready only when it is too late for the next read.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.alarm.as_ref().is_some_and(|alarm| alarm.will_wake(context)) {
+            return Poll::Pending;
+        }
         let mut deadline = self.deadlines.next_read(self.last_read);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let alarm = self.alarm.get_or_insert_with(|| Alarm::at(deadline));
         loop {
-            ready!(timer.as_mut().poll(context));
+            ready!(alarm.poll(context));
             let now = Instant::now();
             deadline = self.deadlines.next_read(self.last_read).max(deadline);
             if now >= self.deadlines.total {
@@ -285,7 +288,7 @@ impl Source {
             if now >= deadline {
                 return Poll::Ready(Err(Failure::IdleTimeout(self.deadlines.idle)));
             }
-            timer.as_mut().reset(deadline);
+            alarm.reset(deadline);
         }
     }
 }

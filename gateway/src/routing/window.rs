@@ -13,12 +13,13 @@ pub(super) struct Window {
     slices: [Slice; SLICES as usize],
 }
 
+/// Small, since there are ten for each target of thousands of Routes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slice {
     /// Which tenth of a window since the beginning this counts.
     number: u64,
-    bad: u64,
-    all: u64,
+    bad: u32,
+    all: u32,
 }
 
 impl Window {
@@ -39,8 +40,8 @@ impl Window {
                 ..Slice::default()
             };
         }
-        slice.bad += u64::from(is_bad);
-        slice.all += 1;
+        slice.bad = slice.bad.saturating_add(u32::from(is_bad));
+        slice.all = slice.all.saturating_add(1);
     }
 
     /// Those that failed, and all.
@@ -51,10 +52,9 @@ impl Window {
                 .checked_sub(slice.number)
                 .is_some_and(|age| age < u64::from(SLICES))
         };
-        self.slices
-            .iter()
-            .filter(is_recent)
-            .fold((0, 0), |(bad, all), slice| (bad + slice.bad, all + slice.all))
+        self.slices.iter().filter(is_recent).fold((0, 0), |(bad, all), slice| {
+            (bad + u64::from(slice.bad), all + u64::from(slice.all))
+        })
     }
 
     fn number(&self, now: Instant, length: Duration) -> u64 {

@@ -77,8 +77,11 @@ impl Content {
     }
 
     fn read(path: &Path) -> io::Result<Self> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+        let file = File::open(path)?;
+        let length = file.metadata()?.len().min(LARGEST_FILE);
+        // Of its length at once: growing would leave holes of its size.
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > LARGEST_FILE {
             let message = format!("larger than {} MiB, which is the most that is read", LARGEST_FILE >> 20);
             return Ok(Self::Unreadable { line: None, message });

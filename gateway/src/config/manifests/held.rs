@@ -83,7 +83,8 @@ impl Held {
         self.parse(gathered, &mut remarks);
         let mut objects = self.find(&mut remarks);
         self.keep_missing(&mut objects, gathered, is_equal);
-        self.objects = objects;
+        // Built anew from what is in order, its nodes are full; what grew in order is half empty.
+        self.objects = objects.into_iter().collect();
         self.reading(remarks)
     }
 

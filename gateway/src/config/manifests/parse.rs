@@ -53,7 +53,10 @@ impl Parsed {
         };
         let mut parsed = Self::default();
         match yaml::read_each(text, |document| parsed.take(path, document)) {
-            Ok(()) => parsed,
+            Ok(()) => {
+                parsed.objects.shrink_to_fit();
+                parsed
+            }
             Err(error) => Self::broken(path, Some(error.line), &error.message),
         }
     }

@@ -99,7 +99,13 @@ impl Chunk {
 
     /// Writes the event for the client.
     pub(super) fn write(&self, stamp: &Stamp, out: &mut BytesMut) {
-        self.write_with(stamp, None, None, out);
+        if self.is_finish() {
+            return self.write_with(stamp, None, None, out);
+        }
+        out.reserve(Envelope::stamped_len(&self.data, stamp) + 8);
+        out.put_slice(b"data: ");
+        self.envelope.write_stamped(&self.data, stamp, out);
+        out.put_slice(b"\n\n");
     }
 
     /// Writes the event for the client with this `usage` object, and with a member of our own behind all others.
@@ -200,5 +206,34 @@ impl Delta {
             Ok::<_, Fault>(Some(end))
         })?;
         Ok((delta, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_that_is_only_stamped_is_written_as_one_with_edits() {
+        let stamp = Stamp {
+            id: Bytes::from_static(b"\"gen-1\""),
+            model: Bytes::from_static(b"\"m\""),
+            provider: Bytes::from_static(b"\"p\""),
+        };
+        let choices = r#""choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]"#;
+        for members in [
+            choices.to_owned(),
+            format!(r#""id":"a","model":"b",{choices}"#),
+            format!(r#" "model" : "b" , {choices} , "id" : "a""#),
+            format!(r#"{choices},"provider":"o","object":"chat.completion.chunk""#),
+            format!(r#""provider":null,{choices},"model":"b","id":1"#),
+        ] {
+            let chunk = Chunk::read(format!("{{{members}}}").into()).unwrap();
+            let (mut written, mut edited) = (BytesMut::new(), BytesMut::new());
+            chunk.write(&stamp, &mut written);
+            chunk.write_with(&stamp, None, None, &mut edited);
+            assert_eq!(written, edited, "{members}");
+            assert!(written.len() <= Envelope::stamped_len(&chunk.data, &stamp) + 8);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use bytes::{Bytes, BytesMut};
+
 pub use crate::providers::{fault::Fault, stamp::Stamp};
 use crate::providers::{json, splice::Edits};
 
@@ -76,6 +78,40 @@ impl Envelope {
     /// The `usage` object's place, if there is one that is not null.
     pub(super) fn usage_object(&self, text: &[u8]) -> Option<Range<usize>> {
         self.usage.clone().filter(|at| text[at.start] == b'{')
+    }
+
+    /// Appends the text with id, model and provider of ours: what [`Self::stamp`] comes to where nothing else is changed.
+    pub(super) fn write_stamped(&self, text: &[u8], stamp: &Stamp, out: &mut BytesMut) {
+        let member = |name: &'static [u8], place: &Option<Range<usize>>, value| match place {
+            Some(at) => (at.start, at.end, None, value),
+            None => (self.open, self.open, Some(name), value),
+        };
+        let mut members: [(usize, usize, Option<&[u8]>, &Bytes); 3] = [
+            member(b"\"id\":", &self.id, &stamp.id),
+            member(b"\"model\":", &self.model, &stamp.model),
+            member(b"\"provider\":", &self.provider, &stamp.provider),
+        ];
+        // Insertions at one place stay in their order, and come first.
+        members.sort_by_key(|(start, end, ..)| (*start, *end));
+        let mut from = 0;
+        for (start, end, name, value) in members {
+            out.extend_from_slice(&text[from..start]);
+            if let Some(name) = name {
+                out.extend_from_slice(name);
+            }
+            out.extend_from_slice(value);
+            if name.is_some() {
+                out.extend_from_slice(b",");
+            }
+            from = end;
+        }
+        out.extend_from_slice(&text[from..]);
+    }
+
+    /// How many bytes [`Self::write_stamped`] appends at most.
+    pub(super) fn stamped_len(text: &[u8], stamp: &Stamp) -> usize {
+        const NAMES: usize = b"\"id\":,\"model\":,\"provider\":,".len();
+        text.len() + NAMES + stamp.id.len() + stamp.model.len() + stamp.provider.len()
     }
 
     /// Puts id, model and provider of ours in.
