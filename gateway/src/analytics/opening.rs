@@ -13,6 +13,8 @@ const CATALOG: &str = "analytics";
 /// Rows of a table that are written, compressed and deleted together. A transaction of as many goes right into the file: nothing of it waits
 /// in memory or in the log to be written again. Each group costs memory for as long as the file is open, some kilobytes a column.
 pub(crate) const GROUP_ROWS: usize = 8192;
+/// How the file is written: what the engine linked here knows. A file of before is brought to it.
+const STORAGE_VERSION: &str = "v1.5.0";
 /// The unit of the file, and of memory: a query holds one of each column. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
 /// What the engine may take while rows are only written: what it would keep of the file in order not to read it again is not worth more.
@@ -70,7 +72,7 @@ pub(super) fn another(connection: &Connection) -> duckdb::Result<Connection> {
 /// Attaches `file`, quoted, as a database that is written as ours is.
 pub(super) fn attached(file: &Path, name: &str, access: &str) -> String {
     let file = file.to_string_lossy().replace('\'', "''");
-    format!("ATTACH '{file}' AS {name} ({access}, ROW_GROUP_SIZE {GROUP_ROWS})")
+    format!("ATTACH '{file}' AS {name} ({access}, STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {GROUP_ROWS})")
 }
 
 pub(super) fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
