@@ -62,19 +62,21 @@ pub struct ConfigFault {
 
 /// Makes generation ids: `gen-<ordinal>-<ULID>`.
 pub struct GenerationIds {
-    ordinal: u32,
+    /// `gen-<ordinal>-`
+    prefix: Box<str>,
     /// The clock, in milliseconds since 1970.
     now_unix_millis: fn() -> u64,
     random: Mutex<SmallRng>,
     last_unix_millis: AtomicU64,
 }
 
+const ULID_DIGITS: usize = 26;
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl GenerationIds {
     pub fn new(ordinal: u32, seed: u64, now_unix_millis: fn() -> u64) -> Self {
         Self {
-            ordinal,
+            prefix: format!("gen-{ordinal}-").into(),
             now_unix_millis,
             random: Mutex::new(SmallRng::seed_from_u64(seed)),
             last_unix_millis: AtomicU64::new(0),
@@ -82,17 +84,18 @@ impl GenerationIds {
     }
 
     /// A new id. Their time never goes backwards. (ULID: 48 bits of milliseconds, 80 of randomness, Crockford's base 32.)
-    pub fn next(&self) -> String {
+    pub fn next(&self) -> Box<str> {
         let now = (self.now_unix_millis)();
         let millis = self.last_unix_millis.fetch_max(now, Ordering::Relaxed).max(now);
         let random: u128 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random();
         let bits = u128::from(millis) << 80 | random >> 48;
-        let mut id = format!("gen-{}-", self.ordinal);
-        id.reserve_exact(26);
-        for position in (0..26).rev() {
+        // Of its exact length, so that it need not be moved again.
+        let mut id = String::with_capacity(self.prefix.len() + ULID_DIGITS);
+        id.push_str(&self.prefix);
+        for position in (0..ULID_DIGITS).rev() {
             id.push(char::from(CROCKFORD[(bits >> (5 * position)) as usize & 31]));
         }
-        id
+        id.into()
     }
 }
 

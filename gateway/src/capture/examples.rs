@@ -20,15 +20,17 @@ pub(crate) const LOG: &str = "examples.sqlite-wal";
 /// How long another program's lock is waited for before the batch is put off.
 const BUSY: Duration = Duration::from_millis(250);
 
+/// Pages of a new file.
 const PAGE_BYTES: u64 = 16_384;
-/// Pages in the log past which they are folded into the file.
-const LOG_PAGES: u64 = 512;
+/// What the log may hold before it is folded into the file.
+const LOG_BYTES: u64 = 8 << 20;
 
-/// Large pages: an example takes a kilobyte or two, and a commit costs by the page. Pages that become free can be given back.
+/// Large pages: an example takes a kilobyte or two, or a hundred, and a commit costs by the page. Their size comes first: the next setting
+/// makes the file, and from then on it has the pages that it has. Pages that become free can be given back.
 const SETTINGS: &str = "
+PRAGMA page_size = 16384;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA secure_delete = FAST;
-PRAGMA page_size = 16384;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA temp_store = MEMORY;
@@ -78,6 +80,8 @@ ON CONFLICT (id) DO NOTHING";
 pub(super) struct Examples {
     connection: Connection,
     file: PathBuf,
+    /// Files of before have smaller pages.
+    page_bytes: u64,
     limits: SharedLimits,
     /// Examples by Route.
     counts: HashMap<Option<Box<str>>, u64>,
@@ -118,6 +122,7 @@ impl Examples {
         retention::make_shrinkable(&connection).map_err(failed)?;
         Ok(Self {
             counts: retention::counts(&connection).map_err(failed)?,
+            page_bytes: page_bytes(&connection).map_err(failed)?,
             connection,
             file,
             limits,
@@ -130,7 +135,8 @@ impl Examples {
 fn prepare_connection(connection: &Connection, max_bytes: Option<u64>) -> rusqlite::Result<u32> {
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
-    let log_pages = max_bytes.map_or(LOG_PAGES, |bytes| (bytes / 16 / PAGE_BYTES).clamp(16, LOG_PAGES));
+    let log_bytes = max_bytes.map_or(LOG_BYTES, |bytes| (bytes / 16).clamp(16 * PAGE_BYTES, LOG_BYTES));
+    let log_pages = log_bytes / page_bytes(connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", log_pages.cast_signed())?;
     let version = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
     if connection.query_row(version, [], |row| row.get::<_, u32>(0))? == 0 {
@@ -140,6 +146,10 @@ fn prepare_connection(connection: &Connection, max_bytes: Option<u64>) -> rusqli
         .query_row("SELECT version FROM schema_version", [], |row| row.get(0))
         .optional()?;
     Ok(version.unwrap_or_default())
+}
+
+fn page_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.pragma_query_value(None, "page_size", |row| row.get(0).map(i64::cast_unsigned))
 }
 
 fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {

@@ -90,7 +90,7 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         }
     };
     let opening = Opening {
-        id: worker.app.ids.next().into(),
+        id: worker.app.ids.next(),
         key: caller.key_name().cloned(),
         snapshot_revision: Arc::clone(&config.revision),
         begun,

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     net::IpAddr,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,7 +19,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use tokio::net::TcpStream;
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 use super::{body::Pieces, resolver::Resolver};
 
@@ -94,7 +94,7 @@ impl Clients {
             .pool_idle_timeout(IDLE)
             .http2_adaptive_window(true)
             .build(Connector {
-                https,
+                https: Arc::new(https),
                 timeout,
                 reach: self.reach,
             })
@@ -109,7 +109,8 @@ pub struct ConnectTimedOut(pub Duration);
 /// TCP, then TLS where the URL says so, within a time.
 #[derive(Clone)]
 pub struct Connector {
-    https: HttpsConnector<HttpConnector<Resolver>>,
+    /// Shared, since every request clones the client and few connect.
+    https: Arc<HttpsConnector<HttpConnector<Resolver>>>,
     timeout: Duration,
     reach: Reach,
 }
@@ -119,8 +120,8 @@ impl Service<Uri> for Connector {
     type Error = BoxError;
     type Future = Connecting;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.https.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Connecting {
@@ -130,7 +131,7 @@ impl Service<Uri> for Connector {
         if let Some(forbidden) = literal.and_then(|address| self.reach.forbids(address)) {
             return Box::pin(async move { Err(forbidden.into()) });
         }
-        let connecting = self.https.call(uri);
+        let connecting = HttpsConnector::clone(&self.https).oneshot(uri);
         let timeout = self.timeout;
         Box::pin(async move {
             tokio::time::timeout(timeout, connecting)
@@ -149,11 +150,13 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clients = Clients::new(tls().unwrap(), reach);
         let mut connector = Connector {
-            https: HttpsConnectorBuilder::new()
-                .with_tls_config(clients.tls.clone())
-                .https_or_http()
-                .enable_http1()
-                .wrap_connector(HttpConnector::new_with_resolver(Resolver::new(reach))),
+            https: Arc::new(
+                HttpsConnectorBuilder::new()
+                    .with_tls_config(clients.tls.clone())
+                    .https_or_http()
+                    .enable_http1()
+                    .wrap_connector(HttpConnector::new_with_resolver(Resolver::new(reach))),
+            ),
             timeout: Duration::from_secs(1),
             reach,
         };

@@ -82,6 +82,11 @@ pub fn elements(text: &[u8], start: usize) -> Result<Elements<'_>, Malformed> {
     })
 }
 
+/// Whether the array that stands at `start` has any element; none is read.
+pub fn has_elements(text: &[u8], start: usize) -> Result<bool, Malformed> {
+    Ok(elements(text, start)?.head()?.is_some())
+}
+
 /// Checks that nothing but blanks follows `at`.
 pub fn ends(text: &[u8], at: usize) -> Result<(), Malformed> {
     let at = blanks(text, at);
@@ -378,6 +383,13 @@ mod tests {
             ]
         );
         assert_eq!(ends(text, found.end().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn an_array_is_empty_or_has_elements() {
+        assert_eq!(has_elements(b"[ ]", 0), Ok(false));
+        assert_eq!(has_elements(br#"x[ "a"]"#, 1), Ok(true));
+        assert_eq!(has_elements(b"{}", 0), Err(Malformed(0)));
     }
 
     #[test]

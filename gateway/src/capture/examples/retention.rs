@@ -124,7 +124,7 @@ impl Examples {
         };
         Ok(Size {
             disk_bytes: length(&self.file) + with_suffix("-wal") + with_suffix("-shm"),
-            reusable_bytes: (free.cast_unsigned() * super::PAGE_BYTES).min(length(&self.file)),
+            reusable_bytes: (free.cast_unsigned() * self.page_bytes).min(length(&self.file)),
         })
     }
 

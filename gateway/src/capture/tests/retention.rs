@@ -3,10 +3,11 @@
 use tempfile::tempdir;
 
 use super::{examples, total};
+use crate::capture::examples::Examples;
 use crate::capture::policy::Limits;
 use crate::capture::record::{Answer, Content, Record};
-use crate::capture::sample::{BEGIN_UNIX_MICROS, HOUR_MICROS, Traffic, settings};
-use crate::capture::{Forget, Forgotten, Queue, Settings};
+use crate::capture::sample::{BEGIN_UNIX_MICROS, HOUR_MICROS, Traffic, settings, store};
+use crate::capture::{Forget, Forgotten, Queue, Settings, SharedLimits, Store};
 
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
@@ -181,4 +182,32 @@ async fn the_files_stay_below_their_bound_and_the_figures_are_exact() {
     queue.close();
     let left = by_route(directory.path());
     assert!(left[0].1 > 1000 && left[0].1 < 10_000, "{left:?}");
+}
+
+#[test]
+fn a_new_file_has_large_pages_and_one_of_before_keeps_its_own() {
+    const FREE_BYTES: u64 = 1_000_000;
+    let page_bytes = |directory: &std::path::Path| -> u32 {
+        let connection = rusqlite::Connection::open(directory.join(super::FILE)).unwrap();
+        connection
+            .pragma_query_value(None, "page_size", |row| row.get(0))
+            .unwrap()
+    };
+    let new = tempdir().unwrap();
+    store(new.path(), &[]);
+    assert_eq!(page_bytes(new.path()), 16_384);
+
+    let before = tempdir().unwrap();
+    let connection = rusqlite::Connection::open(before.path().join(super::FILE)).unwrap();
+    let script = format!(
+        "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; CREATE TABLE kept AS SELECT zeroblob(8 * {FREE_BYTES});
+        CREATE TABLE gone AS SELECT zeroblob({FREE_BYTES}); DROP TABLE gone;"
+    );
+    connection.execute_batch(&script).unwrap();
+    connection.close().unwrap();
+    let examples = Examples::open(before.path(), None, SharedLimits::default()).unwrap();
+    let free = examples.size().unwrap().reusable_bytes;
+    assert!((FREE_BYTES / 2..FREE_BYTES * 2).contains(&free), "{free} bytes");
+    drop(examples);
+    assert_eq!(page_bytes(before.path()), 4_096);
 }

@@ -210,7 +210,7 @@ impl MessagesRequest {
                     expected: "an array of objects",
                 });
             }
-            place.has_messages = json::elements(&body, at.start)?.next().is_some();
+            place.has_messages = json::has_elements(&body, at.start)?;
             without_unsigned(&body, at.start, &mut edits)?;
         }
         if purpose == Purpose::Answer && place.set & (1 << Parameter::MaxTokens as u8) == 0 {

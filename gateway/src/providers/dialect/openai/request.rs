@@ -210,7 +210,7 @@ impl ChatRequest {
                     expected: "an array of objects",
                 });
             }
-            place.has_messages = json::elements(&body, at.start)?.next().is_some();
+            place.has_messages = json::has_elements(&body, at.start)?;
         }
         let is_stream = match stream.as_ref().map(|at| &body[at.clone()]) {
             Some(b"true") => true,
