@@ -8,53 +8,43 @@ use duckdb::arrow::array::{
 use duckdb::arrow::datatypes::{Field, Schema};
 use duckdb::arrow::error::ArrowError;
 
-use super::names::Names;
+use super::kinds::{COLUMNS, Form, Kind, Kinds, common_finish_reason, configured_model};
+use super::names::{Names, Run};
 use crate::capture::Entry;
 use crate::capture::record::{Attempt, Record, Usage};
 
-/// Rows of the table `request_rows`.
-pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBatch, ArrowError> {
+/// Rows of the table `request_facts`.
+pub(super) fn facts(entries: &[&Entry], names: &mut Names, kinds: &mut Kinds) -> Result<RecordBatch, ArrowError> {
+    let numbers = kinds.numbers(entries, names);
     let mut columns = Columns::of(entries, names);
     columns.text("id", |entry| Some(&*entry.record.id));
     columns.timestamp("created", |entry| entry.record.started_unix_micros);
-    columns.name("route_name", |entry| entry.record.route.as_deref());
-    columns.name("requested_model_name", |entry| configured_model(&entry.record));
+    columns.push("kind", Arc::new(Int32Array::from(numbers)));
+    columns.name("key_name", |entry| entry.record.key.as_deref());
+    columns.name("snapshot_name", |entry| Some(&*entry.record.snapshot_revision));
     columns.text("requested_model_text", |entry| match configured_model(&entry.record) {
         Some(_) => None,
         None => Some(&*entry.record.requested_model),
     });
-    columns.name("key_name", |entry| entry.record.key.as_deref());
     columns.text("external_user", |entry| entry.record.user.as_deref());
-    columns.name("snapshot_name", |entry| Some(&*entry.record.snapshot_revision));
-    columns.flag("streamed", |entry| Some(entry.record.streamed));
-    columns.name("outcome_name", |entry| Some(entry.record.outcome.as_str()));
-    columns.small("status", |entry| Some(i32::from(entry.record.status)));
     columns.text("error", |entry| entry.record.error.as_deref());
-    columns.name("finish_reason_name", |entry| common_finish_reason(&entry.record));
-    columns.big("latency_micros", |entry| Some(entry.record.latency_micros));
-    columns.big("first_token_micros", |entry| entry.record.first_token_micros);
-    columns.big("overhead_micros", |entry| Some(entry.record.overhead_micros));
-    columns.small("attempt_count", |entry| i32::try_from(entry.record.attempts.len()).ok());
-    columns.name("target_name", |entry| answering(entry).map(|attempt| &*attempt.target));
-    columns.name("provider_name", |entry| {
-        answering(entry).map(|attempt| &*attempt.provider)
-    });
-    columns.name("model_name", |entry| answering(entry).map(|attempt| &*attempt.model));
-    columns.usage(|entry| entry.record.usage);
-    columns.signed("cost_pico_usd", |entry| entry.record.cost_pico_usd);
-    columns.flag("content_kept", |entry| match &entry.record.content {
-        Some(_) => Some(true),
-        None => (entry.content_dropped || entry.record.is_thinned).then_some(false),
-    });
-    columns.name("prompt_name", |entry| answering(entry)?.prompt.as_deref());
-    columns.name("revision_name", |entry| answering(entry)?.revision.as_deref());
-    columns.cache_write(|entry| entry.record.usage);
     columns.text("finish_reason_text", |entry| {
         match common_finish_reason(&entry.record) {
             Some(_) => None,
             None => entry.record.finish_reason.as_deref(),
         }
     });
+    columns.big("latency_micros", |entry| Some(entry.record.latency_micros));
+    columns.big("first_token_micros", |entry| entry.record.first_token_micros);
+    columns.big("overhead_micros", |entry| Some(entry.record.overhead_micros));
+    columns.big("prompt_tokens", |entry| Some(entry.record.usage?.prompt_tokens));
+    columns.big("cached_tokens", |entry| Some(entry.record.usage?.cached_tokens));
+    columns.big("cache_write_tokens", |entry| {
+        Some(entry.record.usage?.cache_write_tokens)
+    });
+    columns.big("completion_tokens", |entry| Some(entry.record.usage?.completion_tokens));
+    columns.big("reasoning_tokens", |entry| Some(entry.record.usage?.reasoning_tokens));
+    columns.signed("cost_pico_usd", |entry| entry.record.cost_pico_usd);
     columns.big("attempt_latency_micros", |entry| {
         Some(only_attempt(&entry.record)?.latency_micros)
     });
@@ -64,6 +54,20 @@ pub(super) fn requests(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
     columns.text("upstream_id", |entry| {
         only_attempt(&entry.record)?.upstream_id.as_deref()
     });
+    columns.into_batch()
+}
+
+/// Rows of the table `request_kinds`.
+pub(super) fn kinds(fresh: &[(i32, Kind)]) -> Result<RecordBatch, ArrowError> {
+    let mut nameless = Names::default();
+    let mut columns = Columns::of(fresh, &mut nameless);
+    columns.small("number", |(number, _)| Some(*number));
+    for (column, (name, form)) in COLUMNS.into_iter().enumerate() {
+        match form {
+            Form::Number => columns.small(name, |(_, kind)| kind.value(column)),
+            Form::Flag => columns.flag(name, |(_, kind)| kind.value(column).map(|value| value != 0)),
+        }
+    }
     columns.into_batch()
 }
 
@@ -109,11 +113,6 @@ pub(super) fn names(fresh: &[(i32, Box<str>)]) -> Result<RecordBatch, ArrowError
     columns.into_batch()
 }
 
-/// The attempt that answered, if any did.
-fn answering(entry: &Entry) -> Option<&Attempt> {
-    entry.record.attempts.last()
-}
-
 /// The attempt of a request that had no other and says no more than its request does, but for its times and the provider's id:
 /// it has no row of its own.
 fn only_attempt(record: &Record) -> Option<&Attempt> {
@@ -124,30 +123,6 @@ fn only_attempt(record: &Record) -> Option<&Attempt> {
         && attempt.usage == record.usage
         && attempt.cost_pico_usd == record.cost_pico_usd;
     says_the_same.then_some(attempt)
-}
-
-/// What the client asked for, where that is a Route's name or alias and so one of few.
-fn configured_model(record: &Record) -> Option<&str> {
-    record.route.as_ref().map(|_| &*record.requested_model)
-}
-
-/// The finish reason where it is one of those that providers have in common. What else one says is free text.
-fn common_finish_reason(record: &Record) -> Option<&str> {
-    const COMMON: [&str; 12] = [
-        "stop",
-        "length",
-        "tool_calls",
-        "content_filter",
-        "function_call",
-        "error",
-        "end_turn",
-        "max_tokens",
-        "stop_sequence",
-        "tool_use",
-        "pause_turn",
-        "refusal",
-    ];
-    record.finish_reason.as_deref().filter(|reason| COMMON.contains(reason))
 }
 
 struct Columns<'a, 'n, R> {
@@ -177,12 +152,12 @@ impl<'a, 'n, R> Columns<'a, 'n, R> {
 
     /// Text of which there is little variety; most often it is that of the row before.
     fn name(&mut self, name: &str, value: impl Fn(&'a R) -> Option<&'a str>) {
-        let mut before = None;
-        let mut id = |name: &'a str| match before {
-            Some((known, id)) if known == name => id,
-            _ => before.insert((name, self.names.id(name))).1,
-        };
-        let ids: Int32Array = self.rows.iter().map(|row| value(row).map(&mut id)).collect();
+        let mut run = Run::of(self.names);
+        let ids: Int32Array = self
+            .rows
+            .iter()
+            .map(|row| value(row).map(|name| run.id(name)))
+            .collect();
         self.push(name, Arc::new(ids));
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use duckdb::Connection;
 
+use super::opening::attached;
 use super::sql::Stop;
 use super::{Analytics, Error};
 
@@ -38,8 +39,8 @@ impl Analytics {
 }
 
 fn attach(connection: &Connection, target: &Path) -> duckdb::Result<()> {
-    let file = target.to_string_lossy().replace('\'', "''");
-    connection.execute_batch(&format!("DETACH DATABASE IF EXISTS backup; ATTACH '{file}' AS backup"))
+    let attach = attached(target, "backup", "READ_WRITE");
+    connection.execute_batch(&format!("DETACH DATABASE IF EXISTS backup; {attach}"))
 }
 
 /// Does some work of an engine, and interrupts it when it must stop: again and again, for between two statements there is nothing to

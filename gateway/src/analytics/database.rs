@@ -3,34 +3,25 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::Instant;
 
+use duckdb::Connection;
 use duckdb::arrow::error::ArrowError;
 use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::types::{TimeUnit, Value};
-use duckdb::{AccessMode, Config, Connection, params};
 
+use super::kinds::Kinds;
 use super::names::Names;
-use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_ROWS, STEPS};
-use super::{Error as QueryError, columns};
-use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try, make_directory, newest, steps_from};
+use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_FACTS, REQUEST_KINDS};
+use super::{Error as QueryError, columns, opening};
+use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try};
 
 pub(crate) const FILE: &str = "analytics.duckdb";
 pub(crate) const LOG: &str = "analytics.duckdb.wal";
 /// The only one, below that of the file, in which the engine may write files that somebody names. What a backup left in it is removed at
 /// the start: no name that a person would give to copies of their own.
 pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
-const MEMORY: &str = "64MB";
-/// Log past which the file is brought up to date. Each time rewrites the last, not yet full group of rows (122,880 of them), so that
-/// a larger log means less writing.
-const CHECKPOINT_BYTES: u64 = 64_000_000;
-/// Ways to compress that cost more of the processor than they save of the disk, each tried on each column at each checkpoint.
-const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
-/// What a large query may put on the disk beside the file.
-const OVERFLOW_BYTES: u64 = 1_000_000_000;
-const OVERFLOW_DIRECTORY: &str = "analytics.tmp";
-
 /// The file, which may be closed, and opened again after a failure. Nothing may have it open twice in one process: that is
 /// what the gate is for. Queries hold it shared for as long as they run.
 pub(crate) struct Database {
@@ -38,24 +29,38 @@ pub(crate) struct Database {
     max_bytes: Option<u64>,
     limits: SharedLimits,
     gate: RwLock<Option<Mutex<Connection>>>,
+    asked: Mutex<Asked>,
     /// Held by the one query of an administrator that runs.
     pub(super) sql_turn: Mutex<()>,
     /// That query takes what the writer needs.
     pub(super) sql_preempted: AtomicBool,
 }
 
+/// Whether questions are asked, for which the engine takes more memory than for writing.
+#[derive(Default)]
+struct Asked {
+    running: usize,
+    /// The engine has that memory.
+    extended: bool,
+}
+
+/// A question for as long as it runs.
+pub(super) struct Asking<'a>(&'a Mutex<Asked>);
+
 /// The connection that writes.
 pub(crate) struct Writer {
     pub(super) connection: Connection,
     /// Those of the file, as long as no write has failed; after that the writer is not used again.
     pub(super) names: Names,
+    /// The same of kinds.
+    pub(super) kinds: Kinds,
     pub(super) limits: SharedLimits,
     pub(super) directory: PathBuf,
     /// When it was last looked for what is too old, in microseconds since 1970.
     pub(super) expired_unix_micros: Option<i64>,
     /// When names that nothing has any more were last deleted.
     pub(super) pruned: Option<Instant>,
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +88,11 @@ impl Database {
             max_bytes,
             limits,
             gate: RwLock::new(None),
+            // The engine opens a file with much memory.
+            asked: Mutex::new(Asked {
+                running: 0,
+                extended: true,
+            }),
             sql_turn: Mutex::new(()),
             sql_preempted: AtomicBool::new(false),
         }
@@ -97,10 +107,13 @@ impl Database {
             Err(TryLockError::WouldBlock) => return Err(Error::Busy),
         };
         *gate = None;
-        let connection = open(&self.directory, self.max_bytes)?;
+        let connection = opening::open(&self.directory, self.max_bytes)?;
+        self.lock_asked().extended = true;
+        self.shrink(&connection);
         *gate = Some(Mutex::new(connection.try_clone()?));
         Ok(Writer {
             names: Names::stored(&connection)?,
+            kinds: Kinds::stored(&connection)?,
             connection,
             limits: Arc::clone(&self.limits),
             directory: self.directory.clone(),
@@ -112,24 +125,7 @@ impl Database {
 
     /// Opens the file for queries only. What stands in its log is seen as well.
     pub(crate) fn open_to_read(&self) -> Result<(), Error> {
-        let file = self.directory.join(FILE);
-        let failed = |source| Error::Open {
-            file: file.clone(),
-            source,
-        };
-        let config = config()
-            .and_then(|config| config.access_mode(AccessMode::ReadOnly))
-            .map_err(failed)?;
-        let connection = Connection::open_with_flags(&file, config).map_err(failed)?;
-        connection
-            .execute_batch(&limits(&self.directory, self.max_bytes))
-            .map_err(failed)?;
-        let found = version(&connection).map_err(failed)?;
-        match steps_from(found, STEPS) {
-            Ok([]) => {}
-            Ok(_) => return Err(Error::Older { file }),
-            Err(source) => return Err(Error::Newer { file, source }),
-        }
+        let connection = opening::open_to_read(&self.directory, self.max_bytes)?;
         *self.gate.write().unwrap_or_else(PoisonError::into_inner) = Some(Mutex::new(connection));
         Ok(())
     }
@@ -149,14 +145,42 @@ impl Database {
     ) -> Result<T, QueryError> {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let shared = gate.as_ref().ok_or(QueryError::Closed)?;
-        let connection = shared.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?;
+        let connection = opening::another(&shared.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let _asking = self.ask(&connection)?;
         query(connection)
+    }
+
+    /// What a question, or work that takes as much, holds for as long as it runs.
+    pub(super) fn ask(&self, connection: &Connection) -> duckdb::Result<Asking<'_>> {
+        let mut asked = self.lock_asked();
+        if !asked.extended {
+            opening::extend(connection)?;
+            asked.extended = true;
+        }
+        asked.running += 1;
+        Ok(Asking(&self.asked))
+    }
+
+    /// Takes the memory for questions back when none is asked.
+    fn shrink(&self, connection: &Connection) {
+        let mut asked = self.lock_asked();
+        if asked.running > 0 || !asked.extended {
+            return;
+        }
+        match opening::shrink(connection) {
+            Ok(()) => asked.extended = false,
+            Err(error) => tracing::debug!(%error, "the store of analytics keeps its memory for a while"),
+        }
+    }
+
+    fn lock_asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether what large queries have put on the disk leaves too little for the writer, which may need it as well: without it, the
     /// engine may give up altogether.
     pub(super) fn is_overflowing(&self) -> bool {
-        let files = std::fs::read_dir(self.directory.join(OVERFLOW_DIRECTORY))
+        let files = std::fs::read_dir(self.directory.join(opening::OVERFLOW_DIRECTORY))
             .into_iter()
             .flatten();
         let bytes: u64 = files
@@ -164,7 +188,7 @@ impl Database {
             .filter_map(|file| file.metadata().ok())
             .map(|file| file.len())
             .sum();
-        bytes > overflow_bytes(self.max_bytes) / 4
+        bytes > opening::overflow_bytes(self.max_bytes) / 4
     }
 
     /// Stops the query of an administrator, if one runs, and waits for its end.
@@ -182,80 +206,10 @@ impl Database {
     }
 }
 
-fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
-    make_directory(directory).map_err(|source| Error::MakeDirectory {
-        directory: directory.to_owned(),
-        source,
-    })?;
-    let file = directory.join(FILE);
-    let failed = |source| Error::Open {
-        file: file.clone(),
-        source,
-    };
-    let connection = connect(&file).map_err(failed)?;
-    connection
-        .execute_batch(&limits(directory, max_bytes))
-        .map_err(failed)?;
-    let found = version(&connection).map_err(failed)?;
-    let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
-        file: file.clone(),
-        source,
-    })?;
-    migrate(&connection, steps).map_err(failed)?;
-    Ok(connection)
-}
-
-fn connect(file: &Path) -> duckdb::Result<Connection> {
-    Connection::open_with_flags(file, config()?)
-}
-
-fn config() -> duckdb::Result<Config> {
-    Config::default()
-        .max_memory(MEMORY)?
-        .threads(1)?
-        .enable_autoload_extension(false)
-}
-
-fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
-    max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES))
-}
-
-/// What nobody can undo from SQL: no file but our own, and none but backups written. The order matters.
-fn limits(directory: &Path, max_bytes: Option<u64>) -> String {
-    let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
-    let overflow = overflow_bytes(max_bytes);
-    let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
-    format!(
-        "SET checkpoint_threshold = '{checkpoint}B'; SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
-         SET enable_external_access = false; SET lock_configuration = true;",
-        path(OVERFLOW_DIRECTORY),
-        path(BACKUP_DIRECTORY),
-    )
-}
-
-/// Of the tables; 0 when there are none.
-fn version(connection: &Connection) -> duckdb::Result<u32> {
-    let known = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'";
-    if connection.query_row(known, [], |row| row.get::<_, u32>(0))? == 0 {
-        return Ok(0);
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).running -= 1;
     }
-    connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| {
-        row.get(0)
-    })
-}
-
-fn migrate(connection: &Connection, steps: &[&str]) -> duckdb::Result<()> {
-    if steps.is_empty() {
-        return Ok(());
-    }
-    let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")?;
-    for step in steps {
-        transaction.execute_batch(step)?;
-    }
-    transaction.execute("DELETE FROM schema_version", [])?;
-    transaction.execute("INSERT INTO schema_version VALUES (?)", params![newest(STEPS)])?;
-    transaction.commit()
 }
 
 impl Store for Writer {
@@ -267,6 +221,7 @@ impl Store for Writer {
             Err(error) if self.database.preempt_sql() => {
                 tracing::warn!(%error, "a query was stopped: it took what the store of analytics needs");
                 self.names = Names::stored(&self.connection)?;
+                self.kinds = Kinds::stored(&self.connection)?;
                 self.write_once(entries, Try::Again)
             }
             written => written,
@@ -274,6 +229,7 @@ impl Store for Writer {
     }
 
     fn tend(&mut self, now_unix_micros: i64) -> Result<(), Error> {
+        self.database.shrink(&self.connection);
         self.expire(now_unix_micros)
     }
 
@@ -311,11 +267,17 @@ impl Writer {
             .iter()
             .filter(|entry| !stored.contains(&*entry.record.id))
             .collect();
-        let requests = columns::requests(&entries, &mut self.names)?;
+        let facts = columns::facts(&entries, &mut self.names, &mut self.kinds)?;
         let attempts = columns::attempts(&entries, &mut self.names)?;
+        let kinds = columns::kinds(&self.kinds.take_fresh())?;
         let names = columns::names(&self.names.take_fresh())?;
         let transaction = self.connection.transaction()?;
-        for (table, rows) in [(NAMES, names), (REQUEST_ROWS, requests), (ATTEMPT_ROWS, attempts)] {
+        for (table, rows) in [
+            (NAMES, names),
+            (REQUEST_KINDS, kinds),
+            (REQUEST_FACTS, facts),
+            (ATTEMPT_ROWS, attempts),
+        ] {
             append(&transaction, table, rows)?;
         }
         Ok(transaction.commit()?)
@@ -337,7 +299,7 @@ fn stored_ids(connection: &Connection, entries: &[Entry]) -> duckdb::Result<Hash
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(HashSet::new());
     };
-    let mut statement = connection.prepare("SELECT id FROM request_rows WHERE created BETWEEN ? AND ?")?;
+    let mut statement = connection.prepare("SELECT id FROM request_facts WHERE created BETWEEN ? AND ?")?;
     let ids = statement.query_map([timestamp(first), timestamp(last)], |row| row.get(0))?;
     ids.collect()
 }

@@ -12,6 +12,12 @@ pub(super) struct Names {
     fresh: Vec<(i32, Box<str>)>,
 }
 
+/// Gives numbers to one name after the other; most often one is that of before.
+pub(super) struct Run<'a, 'n> {
+    names: &'n mut Names,
+    before: Option<(&'a str, i32)>,
+}
+
 /// What a query knows. Our own queries read rows by number and name them afterwards: planning the nine joins of the views
 /// takes longer than most answers.
 pub(super) struct Book(HashMap<i32, Box<str>>);
@@ -47,6 +53,19 @@ impl Names {
     /// Names that were given a number since this was last asked; they are not stored yet.
     pub(super) fn take_fresh(&mut self) -> Vec<(i32, Box<str>)> {
         std::mem::take(&mut self.fresh)
+    }
+}
+
+impl<'a, 'n> Run<'a, 'n> {
+    pub(super) fn of(names: &'n mut Names) -> Self {
+        Self { names, before: None }
+    }
+
+    pub(super) fn id(&mut self, name: &'a str) -> i32 {
+        match self.before {
+            Some((known, id)) if known == name => id,
+            _ => self.before.insert((name, self.names.id(name))).1,
+        }
     }
 }
 

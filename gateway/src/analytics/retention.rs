@@ -1,10 +1,13 @@
 //! Rows that are too old, too many, or somebody's who wants to be forgotten. Their sums by the hour stay: rows are added to
 //! `hourly_rows` and deleted in one transaction, so that figures never change by it.
 
+use std::sync::Arc;
+
 use duckdb::types::Value;
 use duckdb::{Connection, ToSql};
 
 use super::database::{Error, Writer};
+use super::kinds::Kinds;
 use super::measures::{FIRST_TOKEN_STEPS, LATENCY_STEPS};
 use super::names::{Book, Names};
 use super::tables::NAMED;
@@ -15,11 +18,13 @@ use crate::capture::{Forget, Size};
 const EXPIRE_INTERVAL_MICROS: i64 = 60_000_000;
 /// Hours of rows that are rolled up at one look.
 const HOURS: usize = 24;
-/// Requests that are shed at once. Space is free again when all rows of a group (122,880 of them) are deleted.
+/// Requests that are shed at once. Space is free again when all rows of a group are deleted.
 const LEAST_SHED: u64 = 5_000;
 const MOST_SHED: u64 = 250_000;
 /// Names past which it is looked which are still in use, whenever rows were deleted.
 const MANY_NAMES: usize = 10_000;
+/// The same of kinds.
+const MANY_KINDS: usize = 50_000;
 
 /// Rows to delete.
 struct Doomed {
@@ -74,7 +79,7 @@ impl Writer {
 
     /// Sums by the hour go when there is nothing else, in either store: they take little, and tell what the rest no more does.
     pub(super) fn oldest_row(&self) -> duckdb::Result<Option<i64>> {
-        let oldest = "SELECT coalesce((SELECT epoch_us(min(created)) FROM request_rows),
+        let oldest = "SELECT coalesce((SELECT epoch_us(min(created)) FROM request_facts),
             CASE WHEN EXISTS (SELECT 1 FROM hourly_rows) THEN 9223372036854775807 END)";
         self.connection.query_row(oldest, [], |row| row.get(0))
     }
@@ -83,7 +88,7 @@ impl Writer {
     pub(super) fn shed_oldest(&mut self, bytes: u64) -> Result<(), Error> {
         let rows: u64 = self
             .connection
-            .query_row("SELECT count(*) FROM request_rows", [], |row| row.get(0))?;
+            .query_row("SELECT count(*) FROM request_facts", [], |row| row.get(0))?;
         if rows == 0 {
             let hours = "DELETE FROM hourly_rows WHERE hour <= (SELECT quantile_disc(hour, 0.125) FROM hourly_rows)";
             self.connection.execute(hours, [])?;
@@ -98,7 +103,7 @@ impl Writer {
                 .min(rows);
             // A whole number of hours where that is not nothing: an hour that is rolled up in parts takes a row for each.
             let bound = "SELECT CASE WHEN date_trunc('hour', last) > first THEN date_trunc('hour', last) ELSE last + INTERVAL 1 MICROSECOND END
-                FROM (SELECT min(created) AS first, max(created) AS last FROM (SELECT created FROM request_rows ORDER BY created LIMIT ?))";
+                FROM (SELECT min(created) AS first, max(created) AS last FROM (SELECT created FROM request_facts ORDER BY created LIMIT ?))";
             let bound: Value = self.connection.query_row(bound, [count], |row| row.get(0))?;
             self.roll_up(&Doomed::of_both("created < ?".to_owned(), bound))?;
         }
@@ -137,6 +142,8 @@ impl Writer {
             attempts,
             parameters,
         } = doomed;
+        let database = Arc::clone(&self.database);
+        let _memory = database.ask(&self.connection)?;
         let transaction = self.connection.transaction()?;
         let add = format!(
             "INSERT INTO hourly_rows SELECT date_trunc('hour', created), route_name, target_name, provider_name, model_name,
@@ -154,20 +161,22 @@ impl Writer {
         )?;
         let deleted = execute(
             &transaction,
-            &format!("DELETE FROM request_rows WHERE {requests}"),
+            &format!("DELETE FROM request_facts USING request_kinds WHERE number = kind AND ({requests})"),
             parameters,
         )?;
         transaction.commit()?;
         Ok(deleted as u64)
     }
 
-    /// Deletes names that no row has any more: once an hour, or when there are many.
+    /// Deletes kinds and names that no row has any more: once an hour, or when there are many.
     fn prune_names(&mut self) -> Result<(), Error> {
         let is_due = self.pruned.is_none_or(|pruned| pruned.elapsed().as_secs() >= 3600);
-        if !is_due && self.names.len() < MANY_NAMES {
+        if !is_due && self.names.len() < MANY_NAMES && self.kinds.len() < MANY_KINDS {
             return Ok(());
         }
         self.pruned = Some(std::time::Instant::now());
+        let database = Arc::clone(&self.database);
+        let _memory = database.ask(&self.connection)?;
         let used: Vec<String> = NAMED
             .iter()
             .flat_map(|(table, columns)| {
@@ -177,7 +186,10 @@ impl Writer {
             })
             .collect();
         let unused = format!("DELETE FROM names WHERE id NOT IN ({})", used.join(" UNION "));
+        let kinds = "DELETE FROM request_kinds WHERE number NOT IN (SELECT kind FROM request_facts)";
+        self.connection.execute(kinds, [])?;
         self.connection.execute(&unused, [])?;
+        self.kinds = Kinds::stored(&self.connection)?;
         self.names = Names::stored(&self.connection)?;
         Ok(())
     }

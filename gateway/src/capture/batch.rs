@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::record::Record;
+use crate::analytics::GROUP_ROWS;
 
-/// Records in one batch at most: one transaction in each store.
-pub(super) const BATCH_RECORDS: usize = 8192;
+/// Records in one batch at most: one transaction in each store. A full batch is a whole group of rows of the store of analytics.
+pub(super) const BATCH_RECORDS: usize = GROUP_ROWS;
 
 /// A record, and whether its content had to be left out.
 #[derive(Clone, Debug)]
@@ -72,9 +73,9 @@ impl Room {
         self.capacity_bytes
     }
 
-    /// A batch past this is stored without waiting for the timer.
+    /// A batch past this is stored without waiting for the timer. As many records without content as a batch may have are less.
     pub(super) fn batch_bytes(&self) -> usize {
-        self.capacity_bytes / 16
+        self.capacity_bytes / 12
     }
 }
 

@@ -141,9 +141,12 @@ impl Inbox {
         }
     }
 
+    /// The open batch stays to be filled while full ones keep the writer busy and nobody waits for it: whole groups of rows cost the stores
+    /// less. What is in it has waited for less than those took to come.
     fn take(&self, state: &mut State) -> Turn {
         let mut batches = std::mem::take(&mut state.full);
-        if !state.open.entries.is_empty() {
+        let may_wait = !batches.is_empty() && state.waiting.is_empty() && state.errands.is_empty() && !state.closing;
+        if !may_wait && !state.open.entries.is_empty() {
             let memory = std::mem::take(&mut state.spare);
             batches.push(std::mem::replace(&mut state.open, Batch::new(&self.room, memory)));
         }

@@ -307,6 +307,8 @@ fn collect_names(value: &Value, names: &mut BTreeSet<String>) -> Result<(), Refu
                     "pragma_",
                     "names",
                     "request_rows",
+                    "request_facts",
+                    "request_kinds",
                     "attempt_rows",
                     "all_attempt_rows",
                     "hourly_rows",

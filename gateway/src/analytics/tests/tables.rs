@@ -156,7 +156,7 @@ fn a_query_cannot_write_reach_other_files_or_change_settings() {
         "DELETE FROM requests",
         "SELECT * FROM read_text('/etc/hostname')",
         "ATTACH 'other.duckdb'",
-        "SET memory_limit = '1TB'",
+        "SET threads = 8",
         "SET enable_external_access = true",
         "INSTALL httpfs",
         "COPY (SELECT 1) TO 'elsewhere.csv'",
@@ -186,4 +186,30 @@ fn rows_of_an_older_file_are_there_after_its_tables_were_brought_up_to_date() {
         "SELECT count(*), count(*) FILTER (WHERE id = 'before' AND outcome = 'ok' AND route = 'a') FROM requests",
     );
     assert_eq!(found, [[Value::BigInt(51), Value::BigInt(1)]]);
+}
+
+/// Regression to keep: questions that found no memory beside rows that are not yet in the file were answered with 500.
+#[test]
+fn questions_have_more_memory_than_the_writer_alone() {
+    let memory = |connection: &duckdb::Connection| {
+        let setting = "SELECT current_setting('memory_limit')";
+        connection
+            .query_row(setting, [], |row| row.get::<_, String>(0))
+            .unwrap()
+    };
+    let (new, old) = (tempdir().unwrap(), tempdir().unwrap());
+    drop(duckdb::Connection::open(old.path().join("analytics.duckdb")).unwrap());
+    let while_writing = [(&new, "15.2 MiB"), (&old, "61.0 MiB")].map(|(directory, expected)| {
+        let database = Arc::new(Database::new(directory.path(), None, SharedLimits::default()));
+        let mut writer = database.open().unwrap();
+        let before = memory(&writer.connection);
+        let asked = database.read(|connection| Ok(memory(connection))).unwrap();
+        assert_eq!(asked, "61.0 MiB");
+        writer.tend(0).unwrap();
+        assert_eq!(memory(&writer.connection), before);
+        (before, expected)
+    });
+    for (found, expected) in while_writing {
+        assert_eq!(found, expected);
+    }
 }
