@@ -161,6 +161,10 @@ impl Database {
         Ok(Asking(&self.asked))
     }
 
+    fn has_little_memory(&self) -> bool {
+        !self.lock_asked().extended
+    }
+
     /// Takes the memory for questions back when none is asked.
     fn shrink(&self, connection: &Connection) {
         let mut asked = self.lock_asked();
@@ -216,16 +220,21 @@ impl Store for Writer {
     type Error = Error;
 
     fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Error> {
-        match self.write_once(entries, this_is) {
-            // All queries share the engine's memory; new requests come first.
-            Err(error) if self.database.preempt_sql() => {
-                tracing::warn!(%error, "a query was stopped: it took what the store of analytics needs");
-                self.names = Names::stored(&self.connection)?;
-                self.kinds = Kinds::stored(&self.connection)?;
-                self.write_once(entries, Try::Again)
-            }
-            written => written,
+        let error = match self.write_once(entries, this_is) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // All queries share the engine's memory; new requests come first.
+        if self.database.preempt_sql() {
+            tracing::warn!(%error, "a query was stopped: it took what the store of analytics needs");
+        } else if !self.database.has_little_memory() {
+            return Err(error);
         }
+        let database = Arc::clone(&self.database);
+        let _memory = database.ask(&self.connection)?;
+        self.names = Names::stored(&self.connection)?;
+        self.kinds = Kinds::stored(&self.connection)?;
+        self.write_once(entries, Try::Again)
     }
 
     fn tend(&mut self, now_unix_micros: i64) -> Result<(), Error> {

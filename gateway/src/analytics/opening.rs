@@ -18,11 +18,11 @@ const STORAGE_VERSION: &str = "v1.5.0";
 /// The unit of the file, and of memory: a query holds one of each column. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
 /// What the engine may take while rows are only written: what it would keep of the file in order not to read it again is not worth more.
-const LITTLE_MEMORY: &str = "16MB";
+const LITTLE_MEMORY: &str = "9MB";
 /// The same while questions are asked, while a log is read, and always for a file of larger blocks, which it keeps.
 const MUCH_MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Rows that are only in the log are in memory, three times as large as there.
-const CHECKPOINT_BYTES: u64 = 4_000_000;
+const CHECKPOINT_BYTES: u64 = 2_000_000;
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column of each group.
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.

@@ -27,7 +27,7 @@ use crate::{
     },
     http::{
         admin,
-        router::{Worker, router},
+        router::{Front, Worker},
         server::{self, Phase},
     },
     providers::client::{self, Clients, Reach},
@@ -324,7 +324,7 @@ fn start_traffic(
     let run = move || {
         runtime.block_on(async {
             match TcpListener::from_std(listener) {
-                Ok(listener) => server::serve(listener, router(worker), phase, ending).await,
+                Ok(listener) => server::serve(listener, Front::traffic(worker), phase, ending).await,
                 Err(error) => tracing::error!(%error, "failed to serve on a traffic thread"),
             }
         });

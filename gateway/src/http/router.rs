@@ -1,15 +1,22 @@
 //! Paths and methods of the traffic listener.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
     body::Body,
     extract::{Path, State},
     response::Response,
-    routing::{get, post},
+    routing::{future::RouteFuture, get, post},
 };
-use http::Request;
+use http::{Method, Request};
+use hyper::body::Incoming;
+use tower::Service as _;
 
 use super::{
     analytics, chat, count_tokens,
@@ -25,8 +32,74 @@ pub struct Worker {
     pub clients: Arc<Clients>,
 }
 
+/// What answers the requests of a listener.
+#[derive(Clone)]
+pub struct Front {
+    router: Router,
+    /// Answers chats without the router, which takes as long to find their handler as everything of ours takes to choose a target.
+    chats: Option<Arc<Worker>>,
+}
+
+/// The answer to one request under way.
+pub enum Answering {
+    Chat(Pin<Box<dyn Future<Output = Response> + Send>>),
+    Routed(RouteFuture<Infallible>),
+}
+
+impl Front {
+    /// The traffic API.
+    pub fn traffic(worker: Arc<Worker>) -> Self {
+        Self {
+            router: router(Arc::clone(&worker)),
+            chats: Some(worker),
+        }
+    }
+
+    pub fn answer(&self, request: Request<Incoming>) -> Answering {
+        let chat = self.chats.as_ref().zip(chat_contract(&request));
+        match chat {
+            Some((worker, contract)) => Answering::Chat(Box::pin(chat::chat(
+                Arc::clone(worker),
+                contract,
+                request.map(Body::new),
+            ))),
+            None => Answering::Routed(self.router.clone().call(request)),
+        }
+    }
+}
+
+impl From<Router> for Front {
+    fn from(router: Router) -> Self {
+        Self { router, chats: None }
+    }
+}
+
+impl Future for Answering {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        match &mut *self {
+            Self::Chat(chat) => chat.as_mut().poll(context),
+            Self::Routed(routed) => Pin::new(routed).poll(context).map(|Ok(answer)| answer),
+        }
+    }
+}
+
+/// The contract of a request for a chat, where it is one.
+fn chat_contract<B>(request: &Request<B>) -> Option<Contract> {
+    if request.method() != Method::POST {
+        return None;
+    }
+    match request.uri().path() {
+        "/v1/chat/completions" => Some(Contract::OpenAi),
+        "/api/v1/chat/completions" => Some(Contract::OpenRouter),
+        "/v1/messages" | "/api/v1/messages" => Some(Contract::Anthropic),
+        _ => None,
+    }
+}
+
 /// The traffic API.
-pub fn router(worker: Arc<Worker>) -> Router {
+fn router(worker: Arc<Worker>) -> Router {
     Router::new()
         .merge(api("/v1", Contract::OpenAi))
         .merge(api("/api/v1", Contract::OpenRouter))

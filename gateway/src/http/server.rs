@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, response::Response, routing::future::RouteFuture};
+use axum::response::Response;
 use http::{Extensions, HeaderValue, Request, header, request};
 use hyper::{body::Incoming, server::conn::http1::Builder};
 use hyper_util::{
@@ -28,7 +28,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+
+use super::router::{self, Front};
 
 /// A connection that is older is closed after its next response, so that new pods get load; and up to a tenth longer, by chance.
 const MAX_AGE: Duration = Duration::from_mins(10);
@@ -118,7 +119,8 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Serves until the phase is past [`Phase::Leaving`], then lets answers under way end within the grace period.
-pub async fn serve(listener: TcpListener, router: Router, mut phase: watch::Receiver<Phase>, ending: Ending) {
+pub async fn serve(listener: TcpListener, front: impl Into<Front>, mut phase: watch::Receiver<Phase>, ending: Ending) {
+    let front = front.into();
     let graceful = GracefulShutdown::new();
     let leaving = Arc::new(AtomicBool::new(false));
     let mut random = SmallRng::seed_from_u64(ending.seed);
@@ -140,7 +142,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut phase: watch::Rece
             Ok((stream, remote)) => {
                 let max_age = MAX_AGE + MAX_AGE.mul_f64(random.random_range(0.0..0.1));
                 let answering = Answering {
-                    router: router.clone(),
+                    front: front.clone(),
                     remote,
                     opened: Instant::now(),
                     max_age,
@@ -187,7 +189,7 @@ fn nodelay(stream: TcpStream) -> TokioIo<TcpStream> {
 
 /// Answers the requests of one connection.
 struct Answering {
-    router: Router,
+    front: Front,
     remote: SocketAddr,
     opened: Instant,
     max_age: Duration,
@@ -204,14 +206,14 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
         Answer {
             is_last: self.opened.elapsed() > self.max_age,
             leaving: Arc::clone(&self.leaving),
-            routed: self.router.clone().call(request),
+            answering: self.front.answer(request),
         }
     }
 }
 
 /// An answer under way.
 struct Answer {
-    routed: RouteFuture<Infallible>,
+    answering: router::Answering,
     /// The connection ends with it, since it is old.
     is_last: bool,
     /// It ends with it, since the gateway does.
@@ -222,7 +224,7 @@ impl Future for Answer {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answer = ready!(Pin::new(&mut self.routed).poll(context))?;
+        let mut answer = ready!(Pin::new(&mut self.answering).poll(context));
         if self.is_last || self.leaving.load(Ordering::Relaxed) {
             answer
                 .headers_mut()
