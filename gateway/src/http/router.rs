@@ -43,7 +43,7 @@ pub struct Front {
 /// The answer to one request under way.
 pub enum Answering {
     Chat(Pin<Box<dyn Future<Output = Response> + Send>>),
-    Routed(RouteFuture<Infallible>),
+    Routed(Box<RouteFuture<Infallible>>),
 }
 
 impl Front {
@@ -63,7 +63,7 @@ impl Front {
                 contract,
                 request.map(Body::new),
             ))),
-            None => Answering::Routed(self.router.clone().call(request)),
+            None => Answering::Routed(Box::new(self.router.clone().call(request))),
         }
     }
 }
@@ -80,7 +80,7 @@ impl Future for Answering {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         match &mut *self {
             Self::Chat(chat) => chat.as_mut().poll(context),
-            Self::Routed(routed) => Pin::new(routed).poll(context).map(|Ok(answer)| answer),
+            Self::Routed(routed) => Pin::new(&mut **routed).poll(context).map(|Ok(answer)| answer),
         }
     }
 }
