@@ -22,6 +22,9 @@ pub(crate) const LOG: &str = "analytics.duckdb.wal";
 /// The only one, below that of the file, in which the engine may write files that somebody names. What a backup left in it is removed at
 /// the start: no name that a person would give to copies of their own.
 pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
+/// Rows of a batch that take more, for long texts are among them, are written with the memory of questions.
+const LARGE_BATCH_BYTES: usize = 4 << 20;
+
 /// The file, which may be closed, and opened again after a failure. Nothing may have it open twice in one process: that is
 /// what the gate is for. Queries hold it shared for as long as they run.
 pub(crate) struct Database {
@@ -161,10 +164,6 @@ impl Database {
         Ok(Asking(&self.asked))
     }
 
-    fn has_little_memory(&self) -> bool {
-        !self.lock_asked().extended
-    }
-
     /// Takes the memory for questions back when none is asked.
     fn shrink(&self, connection: &Connection) {
         let mut asked = self.lock_asked();
@@ -220,21 +219,16 @@ impl Store for Writer {
     type Error = Error;
 
     fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Error> {
-        let error = match self.write_once(entries, this_is) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        // All queries share the engine's memory; new requests come first.
-        if self.database.preempt_sql() {
-            tracing::warn!(%error, "a query was stopped: it took what the store of analytics needs");
-        } else if !self.database.has_little_memory() {
-            return Err(error);
+        match self.write_once(entries, this_is) {
+            // All queries share the engine's memory; new requests come first.
+            Err(error) if self.database.preempt_sql() => {
+                tracing::warn!(%error, "a query was stopped: it took what the store of analytics needs");
+                self.names = Names::stored(&self.connection)?;
+                self.kinds = Kinds::stored(&self.connection)?;
+                self.write_once(entries, Try::Again)
+            }
+            written => written,
         }
-        let database = Arc::clone(&self.database);
-        let _memory = database.ask(&self.connection)?;
-        self.names = Names::stored(&self.connection)?;
-        self.kinds = Kinds::stored(&self.connection)?;
-        self.write_once(entries, Try::Again)
     }
 
     fn tend(&mut self, now_unix_micros: i64) -> Result<(), Error> {
@@ -280,6 +274,12 @@ impl Writer {
         let attempts = columns::attempts(&entries, &mut self.names)?;
         let kinds = columns::kinds(&self.kinds.take_fresh())?;
         let names = columns::names(&self.names.take_fresh())?;
+        // What does not find memory while it is written may leave the engine's own state in disorder: it is looked at before.
+        let bytes = facts.get_array_memory_size() + attempts.get_array_memory_size();
+        let _memory = match bytes > LARGE_BATCH_BYTES {
+            true => Some(self.database.ask(&self.connection)?),
+            false => None,
+        };
         let transaction = self.connection.transaction()?;
         for (table, rows) in [
             (NAMES, names),
@@ -308,7 +308,7 @@ fn stored_ids(connection: &Connection, entries: &[Entry]) -> duckdb::Result<Hash
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(HashSet::new());
     };
-    let mut statement = connection.prepare("SELECT id FROM request_facts WHERE created BETWEEN ? AND ?")?;
+    let mut statement = connection.prepare("SELECT id FROM request_rows WHERE created BETWEEN ? AND ?")?;
     let ids = statement.query_map([timestamp(first), timestamp(last)], |row| row.get(0))?;
     ids.collect()
 }

@@ -8,6 +8,8 @@ use duckdb::Connection;
 #[derive(Default)]
 pub(super) struct Names {
     known: HashMap<Box<str>, i32>,
+    /// Numbers below `next` that no row has, the least one last: the views look names up in a list as long as the greatest number.
+    free: Vec<i32>,
     next: i32,
     fresh: Vec<(i32, Box<str>)>,
 }
@@ -27,9 +29,11 @@ impl Names {
     pub(super) fn stored(connection: &Connection) -> duckdb::Result<Self> {
         let Book(names) = Book::read(connection)?;
         let next = names.keys().max().map_or(0, |last| last.saturating_add(1));
+        let free = (0..next).rev().filter(|id| !names.contains_key(id)).collect();
         let known = names.into_iter().map(|(id, name)| (name, id)).collect();
         Ok(Self {
             known,
+            free,
             next,
             fresh: Vec::new(),
         })
@@ -39,8 +43,11 @@ impl Names {
         if let Some(id) = self.known.get(name) {
             return *id;
         }
-        let id = self.next;
-        self.next = id.saturating_add(1);
+        let id = self.free.pop().unwrap_or_else(|| {
+            let id = self.next;
+            self.next = id.saturating_add(1);
+            id
+        });
         self.known.insert(name.into(), id);
         self.fresh.push((id, name.into()));
         id

@@ -18,7 +18,7 @@ const STORAGE_VERSION: &str = "v1.5.0";
 /// The unit of the file, and of memory: a query holds one of each column. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
 /// What the engine may take while rows are only written: what it would keep of the file in order not to read it again is not worth more.
-const LITTLE_MEMORY: &str = "9MB";
+const LITTLE_MEMORY: &str = "12MB";
 /// The same while questions are asked, while a log is read, and always for a file of larger blocks, which it keeps.
 const MUCH_MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Rows that are only in the log are in memory, three times as large as there.
@@ -37,7 +37,7 @@ pub(super) fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connectio
     })?;
     let file = directory.join(FILE);
     let failed = failure(&file);
-    let connection = connect(&file, "READ_WRITE").map_err(failed)?;
+    let connection = connect(directory, max_bytes, "READ_WRITE").map_err(failed)?;
     limit(&connection, directory, max_bytes).map_err(failed)?;
     let found = version(&connection).map_err(failed)?;
     let steps = steps_from(found, STEPS).map_err(|source| Error::Newer {
@@ -52,7 +52,7 @@ pub(super) fn open(directory: &Path, max_bytes: Option<u64>) -> Result<Connectio
 pub(super) fn open_to_read(directory: &Path, max_bytes: Option<u64>) -> Result<Connection, Error> {
     let file = directory.join(FILE);
     let failed = failure(&file);
-    let connection = connect(&file, "READ_ONLY").map_err(failed)?;
+    let connection = connect(directory, max_bytes, "READ_ONLY").map_err(failed)?;
     limit(&connection, directory, max_bytes).map_err(failed)?;
     let found = version(&connection).map_err(failed)?;
     match steps_from(found, STEPS) {
@@ -101,15 +101,20 @@ fn failure(file: &Path) -> impl Fn(duckdb::Error) -> Error + Copy {
     }
 }
 
-/// The file is attached to an engine that has no other, for only then it takes the size of groups.
-fn connect(file: &Path, access: &str) -> duckdb::Result<Connection> {
+/// The file is attached to an engine that has no other, for only then it takes the size of groups. Where large work overflows to is said at
+/// once: reading the log may be such.
+fn connect(directory: &Path, max_bytes: Option<u64>, access: &str) -> duckdb::Result<Connection> {
+    let overflow = format!("{}B", overflow_bytes(max_bytes));
     let config = Config::default()
         .max_memory(MUCH_MEMORY)?
         .with("default_block_size", BLOCK_BYTES.to_string())?
+        .with("temp_directory", directory.join(OVERFLOW_DIRECTORY).to_string_lossy())?
+        .with("max_temp_directory_size", overflow)?
         .threads(1)?
         .enable_autoload_extension(false)?;
     let connection = Connection::open_in_memory_with_flags(config)?;
-    connection.execute_batch(&format!("{}; USE {CATALOG}", attached(file, CATALOG, access)))?;
+    let attach = attached(&directory.join(FILE), CATALOG, access);
+    connection.execute_batch(&format!("{attach}; USE {CATALOG}"))?;
     Ok(connection)
 }
 
@@ -117,14 +122,12 @@ fn connect(file: &Path, access: &str) -> duckdb::Result<Connection> {
 /// is changed by us alone: what others ask is one SELECT.
 fn limit(connection: &Connection, directory: &Path, max_bytes: Option<u64>) -> duckdb::Result<()> {
     let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
-    let overflow = overflow_bytes(max_bytes);
-    let path = |name: &str| directory.join(name).to_string_lossy().replace('\'', "''");
+    let backup = directory.join(super::BACKUP_DIRECTORY);
+    let backup = backup.to_string_lossy().replace('\'', "''");
     connection.execute_batch(&format!(
         "SET checkpoint_threshold = '{checkpoint}B';
-         SET disabled_compression_methods = '{COSTLY}'; SET temp_directory = '{}'; SET max_temp_directory_size = '{overflow}B'; SET allowed_directories = ['{}/'];
-         SET enable_external_access = false; SET allowed_configs = ['memory_limit']; SET lock_configuration = true;",
-        path(OVERFLOW_DIRECTORY),
-        path(super::BACKUP_DIRECTORY),
+         SET disabled_compression_methods = '{COSTLY}'; SET allowed_directories = ['{backup}/'];
+         SET enable_external_access = false; SET allowed_configs = ['memory_limit']; SET lock_configuration = true;"
     ))
 }
 

@@ -79,7 +79,7 @@ impl Writer {
 
     /// Sums by the hour go when there is nothing else, in either store: they take little, and tell what the rest no more does.
     pub(super) fn oldest_row(&self) -> duckdb::Result<Option<i64>> {
-        let oldest = "SELECT coalesce((SELECT epoch_us(min(created)) FROM request_facts),
+        let oldest = "SELECT coalesce((SELECT epoch_us(min(created)) FROM request_rows),
             CASE WHEN EXISTS (SELECT 1 FROM hourly_rows) THEN 9223372036854775807 END)";
         self.connection.query_row(oldest, [], |row| row.get(0))
     }
@@ -88,7 +88,7 @@ impl Writer {
     pub(super) fn shed_oldest(&mut self, bytes: u64) -> Result<(), Error> {
         let rows: u64 = self
             .connection
-            .query_row("SELECT count(*) FROM request_facts", [], |row| row.get(0))?;
+            .query_row("SELECT count(*) FROM request_rows", [], |row| row.get(0))?;
         if rows == 0 {
             let hours = "DELETE FROM hourly_rows WHERE hour <= (SELECT quantile_disc(hour, 0.125) FROM hourly_rows)";
             self.connection.execute(hours, [])?;
@@ -103,7 +103,7 @@ impl Writer {
                 .min(rows);
             // A whole number of hours where that is not nothing: an hour that is rolled up in parts takes a row for each.
             let bound = "SELECT CASE WHEN date_trunc('hour', last) > first THEN date_trunc('hour', last) ELSE last + INTERVAL 1 MICROSECOND END
-                FROM (SELECT min(created) AS first, max(created) AS last FROM (SELECT created FROM request_facts ORDER BY created LIMIT ?))";
+                FROM (SELECT min(created) AS first, max(created) AS last FROM (SELECT created FROM request_rows ORDER BY created LIMIT ?))";
             let bound: Value = self.connection.query_row(bound, [count], |row| row.get(0))?;
             self.roll_up(&Doomed::of_both("created < ?".to_owned(), bound))?;
         }
@@ -159,11 +159,13 @@ impl Writer {
             &format!("DELETE FROM attempt_rows WHERE {attempts}"),
             parameters,
         )?;
-        let deleted = execute(
-            &transaction,
-            &format!("DELETE FROM request_facts USING request_kinds WHERE number = kind AND ({requests})"),
-            parameters,
-        )?;
+        let mut deleted = 0;
+        for rows in [
+            "request_facts USING request_kinds WHERE number = kind AND",
+            "old_request_rows WHERE",
+        ] {
+            deleted += execute(&transaction, &format!("DELETE FROM {rows} ({requests})"), parameters)?;
+        }
         transaction.commit()?;
         Ok(deleted as u64)
     }
@@ -196,7 +198,11 @@ impl Writer {
 
     /// Makes the space of deleted rows free. It has to wait while a query runs.
     fn checkpoint(&self) {
-        if let Err(error) = self.connection.execute_batch("CHECKPOINT") {
+        let folded = self
+            .database
+            .ask(&self.connection)
+            .and_then(|_memory| self.connection.execute_batch("CHECKPOINT"));
+        if let Err(error) = folded {
             tracing::debug!(%error, "the file of analytics is brought up to date later");
         }
     }

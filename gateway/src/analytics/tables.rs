@@ -3,7 +3,8 @@
 //!
 //! Names that come again in row after row (of Routes, keys, models) are kept once, in `names`, and by number in the rows. What many requests
 //! have in common (Route, outcome, target and the like) is kept once as well, in `request_kinds`, so that a row of `request_facts` has half as many
-//! columns: memory and time go by columns. The view `request_rows` puts the two together. The views for people look names up in one list of all: a
+//! columns: memory and time go by columns. The view `request_rows` puts the two together,
+//! and has the rows of `old_request_rows` as well. The views for people look names up in one list of all: a
 //! join for each of a dozen columns takes four megabytes each. Text that a client may choose freely is kept in the rows, so that `names` stays small.
 //!
 //! A request that its first target answered well, as nearly all are, has no row of its own in `attempt_rows`: what that row would
@@ -14,12 +15,30 @@
 
 pub(super) const REQUEST_FACTS: &str = "request_facts";
 pub(super) const REQUEST_KINDS: &str = "request_kinds";
+/// Rows from before there were kinds.
+pub(super) const OLD_REQUEST_ROWS: &str = "old_request_rows";
 pub(super) const ATTEMPT_ROWS: &str = "attempt_rows";
 pub(super) const NAMES: &str = "names";
 
 /// The columns that hold numbers of names, by table.
-pub(super) const NAMED: [(&str, &[&str]); 4] = [
+pub(super) const NAMED: [(&str, &[&str]); 5] = [
     (REQUEST_FACTS, &["key_name", "snapshot_name"]),
+    (
+        OLD_REQUEST_ROWS,
+        &[
+            "route_name",
+            "requested_model_name",
+            "key_name",
+            "snapshot_name",
+            "outcome_name",
+            "finish_reason_name",
+            "target_name",
+            "provider_name",
+            "model_name",
+            "prompt_name",
+            "revision_name",
+        ],
+    ),
     (
         REQUEST_KINDS,
         &[

@@ -308,6 +308,7 @@ fn collect_names(value: &Value, names: &mut BTreeSet<String>) -> Result<(), Refu
                     "names",
                     "request_rows",
                     "request_facts",
+                    "old_request_rows",
                     "request_kinds",
                     "attempt_rows",
                     "all_attempt_rows",

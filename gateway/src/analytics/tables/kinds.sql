@@ -1,4 +1,5 @@
--- What many requests have in common goes to a table of its own. Rows of before are kept, in their order.
+-- What many requests have in common goes to a table of its own. Rows of before stay where they are until they are too old: to move them would take
+-- as much room again.
 CREATE TABLE request_kinds (
     number INTEGER NOT NULL,
     route_name INTEGER,
@@ -39,34 +40,7 @@ CREATE TABLE request_facts (
     attempt_first_token_micros BIGINT,
     upstream_id VARCHAR
 );
-INSERT INTO request_kinds SELECT row_number() OVER () - 1, kinds.* FROM (
-    SELECT DISTINCT
-        route_name, requested_model_name, streamed, outcome_name, status, finish_reason_name, attempt_count,
-        target_name, provider_name, model_name, tokens_estimated, content_kept, prompt_name, revision_name
-    FROM request_rows
-) AS kinds;
-INSERT INTO request_facts SELECT
-    rows.id, rows.created, kinds.number, rows.key_name, rows.snapshot_name, rows.requested_model_text,
-    rows.external_user, rows.error, rows.finish_reason_text, rows.latency_micros, rows.first_token_micros,
-    rows.overhead_micros, rows.prompt_tokens, rows.cached_tokens, rows.cache_write_tokens, rows.completion_tokens,
-    rows.reasoning_tokens, rows.cost_pico_usd, rows.attempt_latency_micros, rows.attempt_first_token_micros,
-    rows.upstream_id
-FROM request_rows AS rows JOIN request_kinds AS kinds
-ON rows.route_name IS NOT DISTINCT FROM kinds.route_name
-AND rows.requested_model_name IS NOT DISTINCT FROM kinds.requested_model_name
-AND rows.streamed IS NOT DISTINCT FROM kinds.streamed
-AND rows.outcome_name IS NOT DISTINCT FROM kinds.outcome_name
-AND rows.status IS NOT DISTINCT FROM kinds.status
-AND rows.finish_reason_name IS NOT DISTINCT FROM kinds.finish_reason_name
-AND rows.attempt_count IS NOT DISTINCT FROM kinds.attempt_count
-AND rows.target_name IS NOT DISTINCT FROM kinds.target_name
-AND rows.provider_name IS NOT DISTINCT FROM kinds.provider_name
-AND rows.model_name IS NOT DISTINCT FROM kinds.model_name
-AND rows.tokens_estimated IS NOT DISTINCT FROM kinds.tokens_estimated
-AND rows.content_kept IS NOT DISTINCT FROM kinds.content_kept
-AND rows.prompt_name IS NOT DISTINCT FROM kinds.prompt_name
-AND rows.revision_name IS NOT DISTINCT FROM kinds.revision_name;
-DROP TABLE request_rows;
+ALTER TABLE request_rows RENAME TO old_request_rows;
 CREATE VIEW request_rows AS SELECT
     facts.id, facts.created, kinds.route_name, kinds.requested_model_name, facts.requested_model_text, facts.key_name,
     facts.external_user, facts.snapshot_name, kinds.streamed, kinds.outcome_name, kinds.status, facts.error,
@@ -75,7 +49,14 @@ CREATE VIEW request_rows AS SELECT
     facts.cached_tokens, facts.completion_tokens, facts.reasoning_tokens, kinds.tokens_estimated, facts.cost_pico_usd,
     kinds.content_kept, kinds.prompt_name, kinds.revision_name, facts.cache_write_tokens, facts.finish_reason_text,
     facts.attempt_latency_micros, facts.attempt_first_token_micros, facts.upstream_id
-FROM request_facts AS facts JOIN request_kinds AS kinds ON kinds.number = facts.kind;
+FROM request_facts AS facts JOIN request_kinds AS kinds ON kinds.number = facts.kind
+UNION ALL SELECT
+    id, created, route_name, requested_model_name, requested_model_text, key_name, external_user, snapshot_name,
+    streamed, outcome_name, status, error, finish_reason_name, latency_micros, first_token_micros, overhead_micros,
+    attempt_count, target_name, provider_name, model_name, prompt_tokens, cached_tokens, completion_tokens,
+    reasoning_tokens, tokens_estimated, cost_pico_usd, content_kept, prompt_name, revision_name, cache_write_tokens,
+    finish_reason_text, attempt_latency_micros, attempt_first_token_micros, upstream_id
+FROM old_request_rows;
 CREATE VIEW names_in_order AS
 SELECT list(name ORDER BY place) AS names
 FROM (SELECT range AS place FROM range(0, (SELECT max(id) + 1 FROM names))) LEFT JOIN names ON id = place;
