@@ -276,9 +276,10 @@ impl Writer {
         let names = columns::names(&self.names.take_fresh())?;
         // What does not find memory while it is written may leave the engine's own state in disorder: it is looked at before.
         let bytes = facts.get_array_memory_size() + attempts.get_array_memory_size();
-        let _memory = match bytes > LARGE_BATCH_BYTES {
-            true => Some(self.database.ask(&self.connection)?),
-            false => None,
+        let _memory = if bytes > LARGE_BATCH_BYTES {
+            Some(self.database.ask(&self.connection)?)
+        } else {
+            None
         };
         let transaction = self.connection.transaction()?;
         for (table, rows) in [
