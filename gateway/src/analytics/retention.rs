@@ -86,6 +86,8 @@ impl Writer {
 
     /// Deletes the oldest requests, about as many as take `bytes`; where there are none, the oldest hours.
     pub(super) fn shed_oldest(&mut self, bytes: u64) -> Result<(), Error> {
+        let database = Arc::clone(&self.database);
+        let _memory = database.ask(&self.connection)?;
         let rows: u64 = self
             .connection
             .query_row("SELECT count(*) FROM request_rows", [], |row| row.get(0))?;
