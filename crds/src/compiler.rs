@@ -27,6 +27,7 @@ use diagnostic::Report;
 pub use prompt_revision::{entry as revision_entry, manifest as revision_manifest};
 pub use resolve::CREDENTIAL_LABEL;
 pub(crate) use revision::sha256_hex;
+pub use written::Written;
 
 mod accept;
 mod carry;
@@ -39,6 +40,7 @@ mod resolve;
 mod revision;
 #[cfg(test)]
 mod tests;
+mod written;
 
 /// Everything that exists, by name. Secrets and `ConfigMaps` that nothing names are ignored. Objects are shared, so that putting this
 /// together anew for each compilation copies none of them.
@@ -57,6 +59,8 @@ pub struct Resources {
 pub enum Submitted<K> {
     /// It passed the schema and its CEL rules.
     WellFormed(Arc<K>),
+    /// It did too; it is read when it is compiled, one at a time.
+    Written(Written),
     /// It did not; an API server would have refused it.
     Malformed(Vec<Fault>),
     /// It did not, but its `allowedNamespaces` could be read: what is missing there is withdrawn although the object is bad.
@@ -261,6 +265,7 @@ impl<K> Clone for Submitted<K> {
     fn clone(&self) -> Self {
         match self {
             Submitted::WellFormed(object) => Submitted::WellFormed(Arc::clone(object)),
+            Submitted::Written(text) => Submitted::Written(text.clone()),
             Submitted::Malformed(faults) => Submitted::Malformed(faults.clone()),
             Submitted::PartlyReadable {
                 faults,
@@ -274,11 +279,11 @@ impl<K> Clone for Submitted<K> {
 }
 
 impl<K: kube::Resource> Submitted<K> {
-    /// When the API server made the object; nothing for files, and for what could not be read.
+    /// When the API server made the object; nothing for what was written down, and for what could not be read.
     fn created(&self) -> Option<&Time> {
         match self {
             Submitted::WellFormed(object) => object.meta().creation_timestamp.as_ref(),
-            Submitted::Malformed(_) | Submitted::PartlyReadable { .. } => None,
+            Submitted::Written(_) | Submitted::Malformed(_) | Submitted::PartlyReadable { .. } => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
+
 use super::{Diagnostic, Submitted, diagnostic::Report};
 use crate::{
     object::{Kind, ObjectName},
@@ -91,7 +93,7 @@ impl LastGood for RevisionEntry {
 }
 
 /// The entry of each object: fresh where `accept` takes it, else the last good one.
-pub(super) fn entries<K, E: LastGood>(
+pub(super) fn entries<K: DeserializeOwned, E: LastGood>(
     kind: Kind,
     submitted: &BTreeMap<ObjectName, Submitted<K>>,
     previous: &BTreeMap<ObjectName, E>,
@@ -102,6 +104,7 @@ pub(super) fn entries<K, E: LastGood>(
     for (name, object) in submitted {
         let outcome = match object {
             Submitted::WellFormed(object) => accept(name, object),
+            Submitted::Written(text) => accept(name, &text.read(name)),
             Submitted::Malformed(faults) => Outcome::Refused {
                 diagnostics: faults.iter().map(Diagnostic::malformed).collect(),
                 allowed_namespaces: None,

@@ -10,9 +10,11 @@ use std::{
     collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crds::{compiler::Resources, object::ObjectId};
+use sha2::{Digest as _, Sha256};
 
 use self::{
     gather::{Digest, Gathered},
@@ -23,6 +25,7 @@ use self::{
 mod admit;
 pub(in crate::config) mod gather;
 mod held;
+mod kept;
 mod parse;
 mod scalar;
 pub(in crate::config) mod survey;
@@ -37,15 +40,15 @@ pub(in crate::config) mod tests;
 pub struct Loader {
     directory: PathBuf,
     held: Held,
-    latest: Option<Reading>,
+    /// What the last reading said.
+    latest: Option<Digest>,
 }
 
 /// What the directory says now.
-#[derive(Clone)]
 pub struct Reading {
     pub resources: Resources,
     /// Where each object stands, or last stood.
-    pub sources: BTreeMap<ObjectId, Source>,
+    pub sources: BTreeMap<Arc<ObjectId>, Source>,
     /// What is wrong. None of it stops anything else from being used.
     pub faults: Vec<FileFault>,
     /// What is used, but hardly as it is meant.
@@ -59,7 +62,7 @@ pub struct Reading {
 /// Where an object stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    pub file: PathBuf,
+    pub file: Arc<Path>,
     /// Counted from 1.
     pub line: u32,
 }
@@ -130,11 +133,9 @@ impl Loader {
     /// Takes what one pass read; the result, and whether it differs from the one before.
     pub(in crate::config) fn absorb(&mut self, gathered: &Gathered) -> (Reading, bool) {
         let reading = self.held.absorb(gathered);
-        let is_new = self
-            .latest
-            .as_ref()
-            .is_none_or(|latest| !latest.says_the_same_as(&reading));
-        self.latest = Some(reading.without_resources());
+        let says = Some(reading.digest());
+        let is_new = self.latest != says;
+        self.latest = says;
         (reading, is_new)
     }
 }
@@ -145,32 +146,24 @@ pub fn line_of(file: &Path, object_line: u32, field: &str) -> Option<u32> {
 }
 
 impl Reading {
-    /// What two readings are compared by.
-    fn without_resources(&self) -> Self {
+    /// Of all that it says: the same objects at the same places, with the same remarks, have the same one.
+    fn digest(&self) -> Digest {
         let Self {
             resources: _,
             sources,
             faults,
             warnings,
-            settled,
+            settled: _,
             digests,
         } = self;
-        Self {
-            resources: Resources::default(),
-            sources: sources.clone(),
-            faults: faults.clone(),
-            warnings: warnings.clone(),
-            settled: *settled,
-            digests: digests.clone(),
+        let mut hash = Sha256::new();
+        for ((id, source), digest) in sources.iter().zip(digests) {
+            // Quoted, so that no two are written alike.
+            hash.update(format!("{id:?} {source:?} "));
+            hash.update(digest);
         }
-    }
-
-    /// Whether both hold the same objects at the same places, with the same remarks.
-    pub fn says_the_same_as(&self, other: &Self) -> bool {
-        self.sources == other.sources
-            && self.digests == other.digests
-            && self.faults == other.faults
-            && self.warnings == other.warnings
+        hash.update(format!("{faults:?} {warnings:?}"));
+        hash.finalize().into()
     }
 }
 

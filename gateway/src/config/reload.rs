@@ -124,7 +124,7 @@ pub fn applier(app: Arc<App>, mut reload: Reload) -> impl FnMut(Reading) + Send 
 }
 
 /// What the files are refused for, and what the compiler says beyond that.
-fn all_faults(compiled: &Compiled, sources: &BTreeMap<ObjectId, Source>, files: &[FileFault]) -> Vec<ConfigFault> {
+fn all_faults(compiled: &Compiled, sources: &BTreeMap<Arc<ObjectId>, Source>, files: &[FileFault]) -> Vec<ConfigFault> {
     let from_files = files.iter().map(|fault| ConfigFault {
         file: Some(fault.file.display().to_string()),
         line: fault.line,

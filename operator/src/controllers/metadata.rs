@@ -35,6 +35,7 @@ impl<'a> View<'a> {
 pub(super) fn object<K>(submitted: &Submitted<K>) -> Option<&K> {
     match submitted {
         Submitted::WellFormed(object) => Some(object),
-        Submitted::Malformed(_) | Submitted::PartlyReadable { .. } => None,
+        // What is written down is from files.
+        Submitted::Written(_) | Submitted::Malformed(_) | Submitted::PartlyReadable { .. } => None,
     }
 }

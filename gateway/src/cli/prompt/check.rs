@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
 use crds::{
@@ -24,7 +25,7 @@ pub(super) fn check(directory: &Path) -> Result<(), Error> {
         ..
     } = Loader::new(directory)?.read();
     let mut lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    let mut files: BTreeSet<_> = faults.iter().map(|fault| fault.file.clone()).collect();
+    let mut files: BTreeSet<Arc<Path>> = faults.iter().map(|fault| fault.file.as_path().into()).collect();
     let settings = Settings {
         simulator_url: Some("http://127.0.0.1".to_owned()),
         ..Settings::default()

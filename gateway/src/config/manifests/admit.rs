@@ -8,6 +8,8 @@ use crds::{
 };
 use serde_json::Value;
 
+use super::kept::Kept;
+
 const OWN_GROUP: &str = "routeswitch.io/";
 
 /// Which kinds an object may have been meant to be that cannot be told by name.
@@ -113,7 +115,7 @@ pub(in crate::config) fn put(object: Admitted, name: ObjectName, resources: &mut
 /// Files a refused object: of one of ours the compiler keeps what it made of it; a Secret or `ConfigMap` is what it was when it was good.
 pub(super) fn put_refused(
     refused: Refused,
-    last_good: Option<Admitted>,
+    last_good: Option<Kept>,
     (kind, name): (Kind, ObjectName),
     resources: &mut Resources,
 ) {
@@ -132,7 +134,7 @@ pub(super) fn put_refused(
         }
         Kind::Secret | Kind::ConfigMap => {
             if let Some(object) = last_good {
-                put(object, name, resources);
+                object.put_into(resources, kind, name);
             }
         }
     }

@@ -9,48 +9,39 @@ use std::{
     sync::Arc,
 };
 
-use crds::{
-    admission::{Admitted, Refused},
-    compiler::Resources,
-    object::{Kind, ObjectId, ObjectName},
-};
+use crds::{compiler::Resources, object::ObjectId};
 
 use super::{
     FileFault, Reading, Source, admit,
     gather::{Digest, Gathered},
+    kept::{Kept, Texts},
     parse::{Found, Parsed},
 };
 
 #[derive(Default)]
 pub(super) struct Held {
-    files: BTreeMap<PathBuf, HeldFile>,
-    objects: BTreeMap<ObjectId, Entry>,
+    files: BTreeMap<Arc<Path>, HeldFile>,
+    objects: BTreeMap<Arc<ObjectId>, Entry>,
     /// Objects that another file has too, with the file that does not count.
-    shadowed: BTreeSet<(ObjectId, PathBuf)>,
+    shadowed: BTreeSet<(Arc<ObjectId>, Arc<Path>)>,
     /// What the last pass missed.
-    missing: BTreeSet<ObjectId>,
+    missing: BTreeSet<Arc<ObjectId>>,
     /// What the last pass read.
     last: Option<BTreeMap<PathBuf, Option<Digest>>>,
+    texts: Texts,
 }
 
 struct HeldFile {
     digest: Option<Digest>,
-    parsed: Arc<Parsed>,
+    parsed: Parsed,
 }
 
 /// An object in use.
-#[derive(Clone)]
 struct Entry {
-    source: Source,
-    verdict: Verdict,
-    digest: Digest,
-}
-
-#[derive(Clone)]
-enum Verdict {
-    Good(Admitted),
-    /// Refused, with what it was when it was good.
-    Bad(Refused, Option<Admitted>),
+    file: Arc<Path>,
+    found: Arc<Found>,
+    /// What it was when it was good, if it is refused now.
+    last_good: Option<Kept>,
 }
 
 /// What there is to say of one pass.
@@ -85,6 +76,7 @@ impl Held {
         self.keep_missing(&mut objects, gathered, is_equal);
         // Built anew from what is in order, its nodes are full; what grew in order is half empty.
         self.objects = objects.into_iter().collect();
+        self.texts.forget_unused();
         self.reading(remarks)
     }
 
@@ -92,33 +84,33 @@ impl Held {
         let mut files = BTreeMap::new();
         for (path, content) in &gathered.files {
             let digest = content.digest();
-            let known = self
-                .files
-                .remove(path)
-                .filter(|file| digest.is_some() && file.digest == digest);
-            let file = known.unwrap_or_else(|| HeldFile {
-                digest,
-                parsed: Arc::new(Parsed::from(path, content)),
-            });
+            let known = self.files.remove_entry(&**path);
+            let (path, file) = match known {
+                Some((path, file)) if digest.is_some() && file.digest == digest => (path, file),
+                _ => {
+                    let parsed = Parsed::from(path, content, &mut self.texts);
+                    (path.as_path().into(), HeldFile { digest, parsed })
+                }
+            };
             remarks.faults.extend(file.parsed.faults.iter().cloned());
             remarks.warnings.extend(file.parsed.warnings.iter().cloned());
-            files.insert(path.clone(), file);
+            files.insert(path, file);
         }
         self.files = files;
     }
 
     /// The objects that the files have now, each from the first file that has it.
-    fn find(&mut self, remarks: &mut Remarks) -> BTreeMap<ObjectId, Entry> {
-        let mut objects: BTreeMap<ObjectId, Entry> = BTreeMap::new();
+    fn find(&mut self, remarks: &mut Remarks) -> BTreeMap<Arc<ObjectId>, Entry> {
+        let mut objects: BTreeMap<Arc<ObjectId>, Entry> = BTreeMap::new();
         let mut shadowed = BTreeSet::new();
         for (path, file) in &self.files {
             for found in &file.parsed.objects {
                 let first = objects.get(&found.id).or_else(|| self.in_front(&found.id, path));
                 if let Some(first) = first {
-                    remarks.faults.push(shadow_fault(path, found, &first.source));
-                    shadowed.insert((found.id.clone(), path.clone()));
+                    remarks.faults.push(shadow_fault(path, found, first));
+                    shadowed.insert((Arc::clone(&found.id), Arc::clone(path)));
                 } else {
-                    objects.insert(found.id.clone(), self.entry(path, found));
+                    objects.insert(Arc::clone(&found.id), self.entry(path, found));
                 }
             }
         }
@@ -127,33 +119,26 @@ impl Held {
     }
 
     /// The object of a file that cannot be read now, where the one in `path` already stood behind it.
-    fn in_front(&self, id: &ObjectId, path: &Path) -> Option<&Entry> {
+    fn in_front(&self, id: &Arc<ObjectId>, path: &Arc<Path>) -> Option<&Entry> {
         let entry = self.objects.get(id)?;
         let is_broken = self
             .files
-            .get(&entry.source.file)
+            .get(&entry.file)
             .is_some_and(|file| file.parsed.doubt.includes(id.kind));
-        (is_broken && self.shadowed.contains(&(id.clone(), path.to_owned()))).then_some(entry)
+        (is_broken && self.shadowed.contains(&(Arc::clone(id), Arc::clone(path)))).then_some(entry)
     }
 
-    fn entry(&self, path: &Path, found: &Found) -> Entry {
-        let source = Source {
-            file: path.to_owned(),
-            line: found.line,
-        };
-        let verdict = match &found.verdict {
-            Ok(object) => Verdict::Good(object.clone()),
-            Err(refused) => Verdict::Bad(refused.clone(), self.objects.get(&found.id).and_then(Entry::last_good)),
-        };
+    fn entry(&self, path: &Arc<Path>, found: &Arc<Found>) -> Entry {
+        let before = || self.objects.get(&found.id).and_then(Entry::last_good);
         Entry {
-            source,
-            verdict,
-            digest: found.digest,
+            file: Arc::clone(path),
+            last_good: if found.verdict.is_ok() { None } else { before() },
+            found: Arc::clone(found),
         }
     }
 
     /// Keeps what no file has now: what is in doubt, and for one more pass everything else.
-    fn keep_missing(&mut self, objects: &mut BTreeMap<ObjectId, Entry>, gathered: &Gathered, is_equal: bool) {
+    fn keep_missing(&mut self, objects: &mut BTreeMap<Arc<ObjectId>, Entry>, gathered: &Gathered, is_equal: bool) {
         let before = std::mem::take(&mut self.objects);
         let missed = std::mem::take(&mut self.missing);
         for (id, entry) in before
@@ -161,7 +146,7 @@ impl Held {
             .filter(|(id, _)| !objects.contains_key(id))
             .collect::<Vec<_>>()
         {
-            let file = &entry.source.file;
+            let file = &entry.file;
             let in_doubt = gathered.unreadable.keys().any(|path| file.starts_with(path))
                 || self
                     .files
@@ -171,7 +156,7 @@ impl Held {
                 if is_equal && missed.contains(&id) {
                     continue;
                 }
-                self.missing.insert(id.clone());
+                self.missing.insert(Arc::clone(&id));
             }
             objects.insert(id, entry);
         }
@@ -182,9 +167,9 @@ impl Held {
         let mut sources = BTreeMap::new();
         let mut digests = Vec::new();
         for (id, entry) in &self.objects {
-            sources.insert(id.clone(), entry.source.clone());
-            digests.push(entry.digest);
-            entry.clone().put_into(id.kind, id.name.clone(), &mut resources);
+            sources.insert(Arc::clone(id), entry.source());
+            digests.push(entry.found.digest);
+            entry.put_into(&mut resources);
         }
         let Remarks { faults, warnings } = remarks;
         Reading {
@@ -199,32 +184,41 @@ impl Held {
 }
 
 impl Entry {
-    fn last_good(&self) -> Option<Admitted> {
-        match &self.verdict {
-            Verdict::Good(object) => Some(object.clone()),
-            Verdict::Bad(_, last_good) => last_good.clone(),
+    fn source(&self) -> Source {
+        Source {
+            file: Arc::clone(&self.file),
+            line: self.found.line,
         }
     }
 
-    fn put_into(self, kind: Kind, name: ObjectName, resources: &mut Resources) {
-        match self.verdict {
-            Verdict::Good(object) => admit::put(object, name, resources),
-            Verdict::Bad(refused, last_good) => admit::put_refused(refused, last_good, (kind, name), resources),
+    fn last_good(&self) -> Option<Kept> {
+        let now = self.found.verdict.as_ref().ok();
+        now.or(self.last_good.as_ref()).cloned()
+    }
+
+    fn put_into(&self, resources: &mut Resources) {
+        let ObjectId { kind, name } = &*self.found.id;
+        match &self.found.verdict {
+            Ok(object) => object.clone().put_into(resources, *kind, name.clone()),
+            Err(refused) => {
+                let refused = (**refused).clone();
+                admit::put_refused(refused, self.last_good.clone(), (*kind, name.clone()), resources);
+            }
         }
     }
 }
 
-fn shadow_fault(path: &Path, found: &Found, first: &Source) -> FileFault {
+fn shadow_fault(path: &Path, found: &Found, first: &Entry) -> FileFault {
     let message = format!(
         "{} is given twice; {}:{} counts, this one does not",
         found.id,
         first.file.display(),
-        first.line
+        first.found.line
     );
     FileFault {
         file: path.to_owned(),
         line: Some(found.line),
-        object: Some(found.id.clone()),
+        object: Some((*found.id).clone()),
         field: String::new(),
         message,
     }

@@ -1,6 +1,6 @@
 //! One file's text to the objects that it holds, and what is wrong with each.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use crds::{
     admission::{Admitted, Fault, Refused},
@@ -13,13 +13,14 @@ use super::{
     FileFault,
     admit::{self, Doubt},
     gather::{Content, Digest},
+    kept::{Kept, Texts},
     yaml::{self, Document, Flaw, Lines},
 };
 
 /// What a file holds. Not printable: it holds Secrets.
 #[derive(Default)]
 pub(super) struct Parsed {
-    pub(super) objects: Vec<Found>,
+    pub(super) objects: Vec<Arc<Found>>,
     pub(super) faults: Vec<FileFault>,
     pub(super) warnings: Vec<FileFault>,
     /// Which objects that are missing from the file may still be meant to be there.
@@ -28,9 +29,9 @@ pub(super) struct Parsed {
 
 /// One object, as a file has it.
 pub(super) struct Found {
-    pub(super) id: ObjectId,
+    pub(super) id: Arc<ObjectId>,
     pub(super) line: u32,
-    pub(super) verdict: Result<Admitted, Refused>,
+    pub(super) verdict: Result<Kept, Box<Refused>>,
     /// Of the content.
     pub(super) digest: Digest,
 }
@@ -46,13 +47,13 @@ struct Place<'a> {
 }
 
 impl Parsed {
-    pub(super) fn from(path: &Path, content: &Content) -> Self {
+    pub(super) fn from(path: &Path, content: &Content, texts: &mut Texts) -> Self {
         let text = match content {
             Content::Text { text, .. } => text,
             Content::Unreadable { line, message } => return Self::broken(path, *line, message),
         };
         let mut parsed = Self::default();
-        match yaml::read_each(text, |document| parsed.take(path, document)) {
+        match yaml::read_each(text, |document| parsed.take(path, document, texts)) {
             Ok(()) => {
                 parsed.objects.shrink_to_fit();
                 parsed
@@ -78,7 +79,7 @@ impl Parsed {
         }
     }
 
-    fn take(&mut self, path: &Path, document: Document) {
+    fn take(&mut self, path: &Path, document: Document, texts: &mut Texts) {
         let Document {
             value,
             line,
@@ -93,7 +94,7 @@ impl Parsed {
                 line,
                 prefix: &prefix,
             };
-            let object = self.take_object(&place, &value, place.claim(&mut flaws));
+            let object = self.take_object(&place, &value, place.claim(&mut flaws), texts);
             let warned = place.claim(&mut warnings).into_iter();
             self.warnings
                 .extend(warned.map(|flaw| place.fault(object.clone(), flaw.field, Some(flaw.line), flaw.message)));
@@ -112,7 +113,13 @@ impl Parsed {
     }
 
     /// Notes one object; its name, if it has one.
-    fn take_object(&mut self, place: &Place<'_>, value: &Value, flaws: Vec<Flaw>) -> Option<ObjectId> {
+    fn take_object(
+        &mut self,
+        place: &Place<'_>,
+        value: &Value,
+        flaws: Vec<Flaw>,
+        texts: &mut Texts,
+    ) -> Option<ObjectId> {
         let (id, verdict) = match admit::admit(value) {
             Ok(object) => (Some(object.id()), Ok(object)),
             Err(refusal) => {
@@ -133,11 +140,15 @@ impl Parsed {
         let verdict = with_flaws(verdict, flaws);
         let line = place.lines.find(place.prefix).unwrap_or(place.line);
         let digest = Sha256::digest(value.to_string()).into();
-        self.objects.extend(id.clone().map(|id| Found {
-            id,
-            line,
-            verdict,
-            digest,
+        self.objects.extend(id.clone().map(|id| {
+            Arc::new(Found {
+                verdict: verdict
+                    .map(|object| Kept::of(&id.name, object, texts))
+                    .map_err(Box::new),
+                id: Arc::new(id),
+                line,
+                digest,
+            })
         }));
         id
     }

@@ -71,15 +71,15 @@ pub(in crate::config) fn id(kind: Kind, name: &str) -> ObjectId {
 
 /// The models of the Routes, by name; `!` for a malformed one.
 pub(in crate::config) fn routes(reading: &Reading) -> Vec<(String, String)> {
-    let model = |route: &Submitted<crds::route::Route>| match route {
-        Submitted::WellFormed(route) => route.spec.model.clone(),
+    let model = |name: &ObjectName, route: &Submitted<crds::route::Route>| match route {
+        Submitted::Written(text) => text.read::<crds::route::Route>(name).spec.model,
         _ => "!".to_owned(),
     };
     reading
         .resources
         .routes
         .iter()
-        .map(|(name, route)| (name.to_string(), model(route)))
+        .map(|(name, route)| (name.to_string(), model(name, route)))
         .collect()
 }
 
@@ -136,11 +136,11 @@ fn all_kinds_are_read_from_several_documents_and_lists() {
     assert_eq!(names(&reading), ["a"]);
     assert!(matches!(
         reading.resources.providers[&ObjectName::new("default", "p")],
-        Submitted::WellFormed(_)
+        Submitted::Written(_)
     ));
     assert!(matches!(
         reading.resources.prompt_templates[&ObjectName::new("default", "t")],
-        Submitted::WellFormed(_)
+        Submitted::Written(_)
     ));
     assert_eq!(
         reading
@@ -154,7 +154,7 @@ fn all_kinds_are_read_from_several_documents_and_lists() {
     assert_eq!(
         reading.sources[&id(Kind::PromptTemplate, "t")],
         Source {
-            file: fixture.path("many.yaml"),
+            file: fixture.path("many.yaml").into(),
             line: 19
         }
     );

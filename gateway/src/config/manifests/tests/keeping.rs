@@ -66,7 +66,7 @@ fn an_object_that_moves_between_files_is_never_absent() {
     fs::rename(fixture.path("a.yaml"), fixture.path("z.yaml")).unwrap();
     let reading = fixture.read();
     assert_eq!((names(&reading), reading.settled), (vec!["a".into(), "b".into()], true));
-    assert_eq!(reading.sources[&id(Kind::Route, "a")].file, fixture.path("z.yaml"));
+    assert_eq!(*reading.sources[&id(Kind::Route, "a")].file, *fixture.path("z.yaml"));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The same documents mean the same, however they are spread over files.
 
+use std::fmt::Debug;
+
 use proptest::prelude::*;
+use serde::de::DeserializeOwned;
 
 use super::*;
 
@@ -14,7 +17,21 @@ fn content(reading: &Reading) -> String {
         secrets,
         config_maps,
     } = &reading.resources;
-    format!("{providers:?}\n{routes:?}\n{prompt_templates:?}\n{prompt_revisions:?}\n{secrets:?}\n{config_maps:?}")
+    let ours = [
+        texts(providers),
+        texts(routes),
+        texts(prompt_templates),
+        texts(prompt_revisions),
+    ];
+    format!("{ours:?}\n{secrets:?}\n{config_maps:?}")
+}
+
+fn texts<K: Debug + DeserializeOwned>(objects: &BTreeMap<ObjectName, Submitted<K>>) -> Vec<String> {
+    let text = |(name, object): (&ObjectName, &Submitted<K>)| match object {
+        Submitted::Written(text) => format!("{name} {:?}", text.read::<K>(name)),
+        other => format!("{name} {other:?}"),
+    };
+    objects.iter().map(text).collect()
 }
 
 fn documents() -> Vec<String> {
