@@ -124,7 +124,7 @@ pub struct MessagesFrom {
 }
 
 /// Parameters of a request to a model. What is not given is the provider's default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Parameters {
     /// Sampling temperature, 0 to 2, as a decimal text: `"0.7"`.

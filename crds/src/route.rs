@@ -161,7 +161,7 @@ pub struct Retry {
 }
 
 /// A kind of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RetryOn {
     /// No connection could be made.
     Connect,
@@ -213,7 +213,7 @@ pub struct Session {
 }
 
 /// What makes requests one session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum SessionAffinity {
     /// Nothing: the strategy chooses for each request.
     #[default]

@@ -137,7 +137,7 @@ impl Default for ProviderTimeouts {
 }
 
 /// What a Route says of the waits; unset = the Provider's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RouteTimeouts {
     pub connect: Option<Duration>,
     pub first_token: Option<Duration>,
@@ -159,7 +159,7 @@ impl Default for RouteTimeouts {
 }
 
 /// Extra tries at the same target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RetryEntry {
     pub attempts: u32,
     /// The longest wait before the first of them; it doubles.
@@ -178,7 +178,7 @@ impl Default for RetryEntry {
 }
 
 /// When a target is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BreakerEntry {
     /// 0: failures in a row do not open it.
     pub consecutive_failures: u32,
@@ -260,7 +260,7 @@ pub enum RedactionRule {
     JsonPath(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TargetEntry {
     pub name: String,
     pub provider: ObjectName,
@@ -277,7 +277,7 @@ pub struct TargetEntry {
 }
 
 /// The prompt of a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PromptUse {
     pub reference: PromptReference,
     /// The field that says so is the Route's, not the target's own.
@@ -287,7 +287,7 @@ pub struct PromptUse {
 }
 
 /// What a target says of its prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PromptReference {
     /// The active revision of this `PromptTemplate`.
     Follow(ObjectName),

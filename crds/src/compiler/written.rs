@@ -55,7 +55,7 @@ impl fmt::Debug for Written {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
 
     use super::*;

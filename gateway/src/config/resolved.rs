@@ -3,39 +3,35 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
-use bytes::Bytes;
 use crds::{
     object::{DEFAULT_NAMESPACE, ObjectName},
-    provider::Dialect,
     reference::is_allowed,
-    route::SessionAffinity,
-    snapshot::{KeyEntry, KeyRoutes, RetryEntry, Role, RouteEntry, Snapshot, TargetEntry},
+    snapshot::{KeyEntry, KeyRoutes, Role, RouteEntry, Snapshot, TargetEntry},
 };
-use http::{HeaderMap, HeaderValue, Uri};
+use http::HeaderValue;
 
 use crate::{
-    capture::policy::{LimitsByRoute, Policy},
-    prompts::{library::Library, parameters::Defaults, prompt::Prompt},
-    providers::price::Price,
-    routing::{
-        account::Account,
-        breaker::Rules,
-        choice::{Candidate, Sequence},
-        health::Health,
-    },
-    telemetry::metrics::{ModelMetrics, RouteMetrics, TargetMetrics},
+    capture::policy::{Limits, LimitsByRoute},
+    prompts::library::Library,
+    routing::account::Account,
+    telemetry::metrics::ModelMetrics,
 };
 
 mod account;
+mod commons;
+mod route;
 mod target;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use words::Words;
+pub use route::Route;
+pub use target::Target;
+
+use commons::Commons;
+use target::Destination;
 
 /// One configuration.
 pub struct Config {
@@ -46,7 +42,7 @@ pub struct Config {
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
     accounts: Accounts,
     /// By namespace, then by the name that clients send.
-    routes: HashMap<String, HashMap<Box<str>, Arc<Route>>>,
+    routes: HashMap<String, HashMap<Arc<str>, Arc<Route>>>,
     models: Models,
     /// Callers on this machine need no key: so under `--manifests`, and never in a fleet.
     pub trusts_this_machine: bool,
@@ -64,7 +60,7 @@ struct Surroundings<'a> {
     /// By Provider.
     destinations: BTreeMap<&'a ObjectName, Arc<Destination>>,
     library: &'a Library,
-    words: Words,
+    previous: Option<&'a Config>,
 }
 
 /// A client key.
@@ -86,89 +82,15 @@ pub enum Caller {
     Key(Arc<ClientKey>),
 }
 
-/// A Route.
-pub struct Route {
-    /// `namespace/name`.
-    pub name: Arc<str>,
-    pub object: ObjectName,
-    /// The name that clients send.
-    pub model: Box<str>,
-    pub header: HeaderValue,
-    allowed_namespaces: Vec<String>,
-    /// Those that resolved.
-    pub targets: Vec<Target>,
-    pub sequence: Sequence,
-    pub retry: RetryEntry,
-    pub breaker: Rules,
-    pub affinity: SessionAffinity,
-    pub commit_after: Duration,
-    pub capture: Policy,
-    pub metrics: RouteMetrics,
-    /// Tokens of the models behind it, the smallest of each: what a client may count on.
-    pub context_tokens: Option<u64>,
-    pub max_output_tokens: Option<u64>,
-}
-
-/// A target, with its provider's data at hand.
-#[derive(Debug)]
-pub struct Target {
-    pub name: Arc<str>,
-    pub header: HeaderValue,
-    /// The name as a JSON string.
-    pub name_json: Bytes,
-    /// `namespace/name` of the Provider.
-    pub provider: Arc<str>,
-    /// The Provider's name as a JSON string.
-    pub provider_json: Bytes,
-    pub model: Arc<str>,
-    /// The model as a JSON string.
-    pub model_json: Bytes,
-    pub dialect: Dialect,
-    pub destination: Arc<Destination>,
-    /// The Provider's keys and places.
-    pub account: Arc<Account>,
-    pub health: Arc<Health>,
-    pub timeouts: Timeouts,
-    pub price: Option<Price>,
-    /// What is put in front of the messages of each request, unless it wants another prompt.
-    pub prompt: Option<Arc<Prompt>>,
-    /// Parameters where the request says nothing; they come before those of the prompt.
-    pub defaults: Defaults,
-    /// The longest answer of the model, in tokens, if it is known.
-    pub max_output_tokens: Option<u64>,
-    /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
-    pub output_limit_field: &'static str,
-    pub metrics: TargetMetrics,
-}
-
-/// Where requests to a Provider go. All its targets share one: thousands of Routes have the same few Providers.
-#[derive(Debug)]
-pub struct Destination {
-    pub uri: Uri,
-    /// All headers of a request but its length and the credential: host, content type, those of the Provider.
-    pub headers: HeaderMap,
-}
-
-/// How long to wait.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    pub connect: Duration,
-    pub first_token: Duration,
-    pub idle: Duration,
-    pub total: Duration,
-}
-
 impl Config {
     /// Looks everything up. What was counted and learnt of Routes, targets and Providers goes on from `previous`, and what is as it was
     /// there is taken over as it is, so that a change of one object among thousands costs little.
     pub fn resolve(snapshot: Snapshot, previous: Option<&Self>) -> Self {
         let library = Library::of(&snapshot, previous.map(|config| &config.library));
-        let mut routes: HashMap<String, HashMap<Box<str>, Arc<Route>>> = HashMap::new();
-        let mut models = BTreeMap::new();
-        let before: HashMap<&ObjectName, &Arc<Route>> = previous
+        let before: HashMap<&str, &Arc<Route>> = previous
             .iter()
             .flat_map(|config| config.routes.values().flat_map(HashMap::values))
-            .map(|route| (&route.object, route))
+            .map(|route| (&*route.name, route))
             .collect();
         let accounts: Accounts = snapshot
             .providers
@@ -191,28 +113,32 @@ impl Config {
                 .filter_map(|(object, entry)| Some((object, Arc::new(Destination::of(entry)?))))
                 .collect(),
             library: &library,
-            words: Words::default(),
+            previous,
         };
+        let mut commons = Commons::default();
+        let mut routes: HashMap<String, HashMap<Arc<str>, Arc<Route>>> = HashMap::new();
         for (object, entry) in &snapshot.routes {
-            let before = before.get(object).copied();
+            let before = before.get(&*object.to_string()).copied();
             let is_same = |config: &Self| config.has_route((object, entry), &accounts, &library);
             let route = if let Some(same) = before.filter(|_| previous.is_some_and(is_same)) {
-                same.go_on_counting(&mut models);
+                commons.go_on_counting(same);
                 Arc::clone(same)
             } else {
                 let before = before.map(AsRef::as_ref);
-                let mut route = Route::resolve(object, entry, &surroundings, before);
-                route.keep_counting(before, previous, &mut models);
-                Arc::new(route)
+                Arc::new(Route::resolve((object, entry), &surroundings, &mut commons, before))
             };
             let names = routes.entry(object.namespace.clone()).or_default();
-            names.extend(
-                entry
-                    .names
-                    .iter()
-                    .map(|name| (name.as_str().into(), Arc::clone(&route))),
-            );
+            names.extend(entry.names.iter().map(|name| {
+                let is_first = **name == *route.model;
+                let name = if is_first {
+                    Arc::clone(&route.model)
+                } else {
+                    name.as_str().into()
+                };
+                (name, Arc::clone(&route))
+            }));
         }
+        routes.values_mut().for_each(HashMap::shrink_to_fit);
         let keys = snapshot
             .keys
             .iter()
@@ -226,7 +152,7 @@ impl Config {
             keys,
             accounts,
             routes,
-            models,
+            models: commons.models,
             trusts_this_machine: true,
             snapshot,
         }
@@ -300,10 +226,11 @@ impl Config {
         self.accounts.iter().map(|(provider, account)| (provider, &**account))
     }
 
-    /// How much of each Route's requests is kept.
+    /// How much is kept of the requests of each Route that does not have the usual limits.
     pub fn capture_limits(&self) -> LimitsByRoute {
         let routes = self.all_routes().into_iter();
-        routes
+        let special = routes.filter(|route| route.capture.limits != Limits::default());
+        special
             .map(|route| (Arc::clone(&route.name), route.capture.limits))
             .collect()
     }
@@ -311,7 +238,7 @@ impl Config {
     /// All Routes, once each.
     pub fn all_routes(&self) -> Vec<&Arc<Route>> {
         let mut found: Vec<&Arc<Route>> = self.routes.values().flat_map(HashMap::values).collect();
-        found.sort_by(|one, other| one.object.cmp(&other.object));
+        found.sort_by(|one, other| one.parts().cmp(&other.parts()));
         found.dedup_by(|one, other| Arc::ptr_eq(one, other));
         found
     }
@@ -355,9 +282,9 @@ impl Caller {
 
     fn may_use(&self, route: &Route) -> bool {
         let Self::Key(key) = self else { return true };
-        let own = &route.object.namespace;
-        let is_own = **own == *key.namespace;
-        is_allowed(own, &route.allowed_namespaces, &key.namespace)
+        let own = route.namespace();
+        let is_own = *own == *key.namespace;
+        is_allowed(own, &route.settings.allowed_namespaces, &key.namespace)
             && (is_own || !matches!(key.routes, KeyRoutes::OwnNamespace))
             && self.is_listed(route)
     }
@@ -371,7 +298,7 @@ impl Caller {
     fn is_listed(&self, route: &Route) -> bool {
         match self {
             Self::Key(key) => match &key.routes {
-                KeyRoutes::Listed(listed) => listed.contains(&route.object),
+                KeyRoutes::Listed(listed) => listed.iter().any(|object| route.is(object)),
                 KeyRoutes::OwnNamespace | KeyRoutes::All => true,
             },
             Self::Local => true,
@@ -393,89 +320,6 @@ impl ClientKey {
             routes: entry.routes.clone(),
         };
         Some((sha256, Arc::new(key)))
-    }
-}
-
-impl Route {
-    fn resolve(
-        object: &ObjectName,
-        entry: &RouteEntry,
-        surroundings: &Surroundings<'_>,
-        before: Option<&Self>,
-    ) -> Self {
-        let name: Arc<str> = object.to_string().into();
-        let mut targets = Vec::with_capacity(entry.targets.len());
-        let mut candidates = Vec::with_capacity(entry.targets.len());
-        let mut models = Vec::with_capacity(entry.targets.len());
-        for target in entry.targets.iter().filter(|target| target.resolved) {
-            let Some(provider) = surroundings.snapshot.providers.get(&target.provider) else {
-                continue;
-            };
-            let known = before.and_then(|route| route.targets.iter().find(|known| *known.name == *target.name));
-            if let Some(resolved) = Target::resolve(target, surroundings, known, entry) {
-                models.push(provider.models.get(&target.model));
-                targets.push(resolved);
-                candidates.push(Candidate {
-                    name: &target.name,
-                    weight: target.weight,
-                    priority: target.priority,
-                });
-            }
-        }
-        let smallest = |tokens: fn(&crds::snapshot::ModelEntry) -> Option<u64>| {
-            models
-                .iter()
-                .map(|model| model.and_then(tokens))
-                .collect::<Option<Vec<u64>>>()?
-                .into_iter()
-                .min()
-        };
-        Self {
-            header: header_value(&name),
-            metrics: before.map_or_else(RouteMetrics::default, |route| route.metrics.clone()),
-            sequence: Sequence::new(entry.strategy, &candidates, before.map(|route| &route.sequence)),
-            context_tokens: smallest(|model| model.context_tokens),
-            max_output_tokens: smallest(|model| model.max_output_tokens),
-            model: entry
-                .names
-                .first()
-                .map_or_else(Box::default, |name| name.as_str().into()),
-            allowed_namespaces: entry.allowed_namespaces.clone(),
-            retry: entry.retry.clone(),
-            breaker: entry.breaker,
-            affinity: entry.affinity,
-            commit_after: entry.timeouts.commit_after,
-            capture: Policy::of(&entry.capture, before.map(|route| &route.capture)),
-            object: object.clone(),
-            targets,
-            name,
-        }
-    }
-
-    /// Lets the models of a Route that stays as it is count on.
-    fn go_on_counting(&self, models: &mut Models) {
-        for target in &self.targets {
-            let model = target.metrics.model();
-            let labels = model.labels();
-            let key = (Arc::clone(&labels.provider), Arc::clone(&labels.model));
-            models.entry(key).or_insert_with(|| model.clone());
-        }
-    }
-
-    /// Lets targets and models count on from where they were.
-    fn keep_counting(&mut self, before: Option<&Self>, previous: Option<&Config>, models: &mut Models) {
-        for target in &mut self.targets {
-            let labels = target.metrics.model().labels();
-            let key = (Arc::clone(&labels.provider), Arc::clone(&labels.model));
-            let known = previous.and_then(|config| config.models.get(&key));
-            let known = known.filter(|model| model.labels() == labels);
-            let model = models
-                .entry(key)
-                .or_insert_with(|| known.unwrap_or(target.metrics.model()).clone());
-            let same = before.and_then(|route| route.targets.iter().find(|other| other.name == target.name));
-            let same = same.filter(|other| other.metrics.model().labels() == model.labels());
-            target.metrics = same.map_or_else(|| TargetMetrics::new(model.clone()), |other| other.metrics.clone());
-        }
     }
 }
 

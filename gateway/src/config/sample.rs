@@ -38,10 +38,7 @@ pub(crate) fn config(routes: &[(&str, &[&str])], previous: Option<&Config>) -> C
 }
 
 pub(crate) fn route(config: &Config, name: &str) -> Arc<Route> {
-    let object = ObjectName {
-        namespace: "default".to_owned(),
-        name: name.to_owned(),
-    };
-    let found = config.all_routes().into_iter().find(|route| route.object == object);
+    let object = ObjectName::new("default", name);
+    let found = config.all_routes().into_iter().find(|route| route.is(&object));
     Arc::clone(found.unwrap())
 }

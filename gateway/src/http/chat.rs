@@ -252,7 +252,7 @@ impl Chat {
         let opened = tokio::select! {
             biased;
             opened = &mut opening => opened,
-            () = sleep(route.commit_after) => {
+            () = sleep(route.settings.commit_after) => {
                 let head = Head { id: &id, contract, config: &config, route: Some(&route), target: None, prompt: None, attempts: 0, overhead_micros: None };
                 return respond(head.headers(), ChatStream::new(State::Opening(opening, Arc::clone(&route)), contract, id, model, &worker.ledger.ending));
             }
@@ -303,7 +303,7 @@ impl Chat {
 
 /// What keeps the request at one target, where the Route has it so.
 fn affinity(route: &Route, request: &ClientRequest, headers: &HeaderMap, caller: &Caller) -> Option<Affinity> {
-    match route.affinity {
+    match route.settings.affinity {
         SessionAffinity::None => None,
         SessionAffinity::Key => Some(Affinity::of(caller.key_sha256()?)),
         SessionAffinity::Session => {
@@ -347,7 +347,7 @@ impl Head<'_> {
         }
         headers.insert(SNAPSHOT, config.revision_header.clone());
         if let Some(route) = route {
-            headers.insert(ROUTE, route.header.clone());
+            headers.insert(ROUTE, route.header());
         }
         if let Some(target) = target {
             headers.insert(TARGET, target.header.clone());

@@ -106,19 +106,19 @@ fn describe(name: &str, route: &Route, worker: &Worker, contract: Contract) -> V
             "display_name": name,
             "lifecycle": "active",
             "created_at": started.to_string(),
-            "max_input_tokens": route.context_tokens,
-            "max_tokens": route.max_output_tokens,
+            "max_input_tokens": route.settings.context_tokens,
+            "max_tokens": route.settings.max_output_tokens,
         });
     }
     json!({
         "id": name,
         "object": "model",
         "created": started.as_second(),
-        "owned_by": route.object.namespace,
+        "owned_by": route.namespace(),
         "name": name,
-        "canonical_slug": route.model,
-        "context_length": route.context_tokens,
-        "top_provider": { "context_length": route.context_tokens, "max_completion_tokens": route.max_output_tokens },
+        "canonical_slug": &*route.model,
+        "context_length": route.settings.context_tokens,
+        "top_provider": { "context_length": route.settings.context_tokens, "max_completion_tokens": route.settings.max_output_tokens },
     })
 }
 

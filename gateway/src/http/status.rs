@@ -110,10 +110,10 @@ fn for_viewers(status: &mut Value, faults: &[ConfigFault], config: &Config, call
     let routes = config.all_routes();
     let visible = routes
         .iter()
-        .filter(|route| namespace.is_none_or(|own| route.object.namespace == own));
+        .filter(|route| namespace.is_none_or(|own| route.namespace() == own));
     let mut combinations = Vec::new();
     for route in visible {
-        let Some(entry) = config.snapshot.routes.get(&route.object) else {
+        let Some(entry) = config.snapshot.routes.get(&route.object()) else {
             continue;
         };
         for target in &entry.targets {

@@ -129,7 +129,7 @@ pub fn select(config: &Config, caller: &Caller, model: &str, asked: Option<&Aske
 fn combined<'a>(config: &'a Config, caller: &'a Caller, text: &str) -> Option<(&'a Arc<Route>, usize)> {
     let (named, target) = text.rsplit_once('/')?;
     let object = object(caller, named);
-    let by_object = config.usable_routes(caller).find(|route| route.object == object);
+    let by_object = config.usable_routes(caller).find(|route| route.is(&object));
     let route = by_object.or_else(|| config.route(caller, named))?;
     let index = route.targets.iter().position(|known| *known.name == *target)?;
     Some((route, index))
@@ -146,7 +146,7 @@ fn follower<'a>(config: &'a Config, caller: &'a Caller, named: &Named) -> Result
             prompts.any(|prompt| prompt.template == template.object)
         })
         .collect();
-    followers.sort_by(|one, other| one.object.cmp(&other.object));
+    followers.sort_by(|one, other| one.parts().cmp(&other.parts()));
     followers.dedup_by(|one, other| Arc::ptr_eq(one, other));
     match followers.as_slice() {
         [route] => Ok(route),

@@ -61,6 +61,11 @@ impl Sequence {
             .collect();
         priorities.sort_unstable();
         priorities.dedup();
+        let is_single = targets.len() == 1;
+        // Nothing is chosen among one; but turns that were taken before go on when there are more again.
+        if is_single && before.is_none_or(|before| before.tiers.is_empty()) {
+            priorities.clear();
+        }
         let tiers = priorities.into_iter().map(|priority| {
             let shares: Vec<u32> = targets
                 .iter()
@@ -77,14 +82,14 @@ impl Sequence {
             }
         });
         let mut fallbacks: Vec<(u32, u8)> = indexed(targets)
-            .filter(|(_, target)| target.weight == 0)
+            .filter(|(_, target)| target.weight == 0 && !is_single)
             .map(|(index, target)| (target.priority, index))
             .collect();
         fallbacks.sort_unstable();
         Self {
             tiers: tiers.collect(),
             fallbacks: fallbacks.into_iter().map(|(_, index)| index).collect(),
-            is_single: targets.len() == 1,
+            is_single,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     providers::failure::Failure,
     telemetry::{
         access,
-        metrics::{Metrics, RouteMetrics, TargetMetrics},
+        metrics::{Metrics, ModelMetrics, RouteMetrics, TargetMetrics},
         traces::Trace,
     },
 };
@@ -56,6 +56,7 @@ pub struct Exchange {
 struct Current {
     attempt: Attempt,
     metrics: TargetMetrics,
+    model_metrics: ModelMetrics,
     begun: Instant,
     /// Estimated tokens of an attempt that is broken off.
     usage: Option<Usage>,
@@ -219,6 +220,7 @@ impl Exchange {
         self.current = Some(Current {
             attempt,
             metrics: target.metrics.clone(),
+            model_metrics: target.model_metrics.clone(),
             begun: Instant::now(),
             usage: None,
         });
@@ -335,7 +337,8 @@ impl Exchange {
         current.attempt.latency_micros = micros(latency);
         current.attempt.usage = current.usage;
         let streamed = self.record().streamed;
-        current.metrics.observe(&current.attempt, streamed);
+        current.metrics.observe(&current.attempt);
+        current.model_metrics.observe(&current.attempt, streamed);
         access::attempt(self.id(), &current.attempt);
         if let Some(trace) = &mut self.trace {
             trace.end_attempt(&current.attempt, streamed);

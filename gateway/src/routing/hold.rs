@@ -62,7 +62,7 @@ impl Hold {
             };
             open_for.max(target.account.cooling_for(now).unwrap_or_default())
         })?;
-        let rules = &route.breaker;
+        let rules = &route.settings.breaker;
         let pass = target.health.breaker.admit(now, rules).unwrap_or(Pass::Forced);
         Some((index, Self::new(target, rules, target.account.force(now), pass)))
     }

@@ -73,7 +73,7 @@ pub(super) async fn until_answered<A: Ask>(
     loop {
         let now = Instant::now();
         let next = order.next(|index| {
-            let hold = is_meant(index).then(|| Hold::enter(&route.targets[index], &route.breaker, now));
+            let hold = is_meant(index).then(|| Hold::enter(&route.targets[index], &route.settings.breaker, now));
             hold.flatten()
         });
         let next = if is_any_asked {
@@ -127,7 +127,7 @@ async fn try_target<A: Ask>(
         exchange.fail_attempt(failure.outcome(), &failure);
         let blame = note_failure(route, target, hold, &failure);
         let seed = seed(exchange.id());
-        let wait = retry::wait(&route.retry, &failure, blame.has_other_key, retries, seed);
+        let wait = retry::wait(&route.settings.retry, &failure, blame.has_other_key, retries, seed);
         let Some(wait) = wait.filter(|wait| exchange.elapsed() + *wait < target.timeouts.total) else {
             return Err(failure);
         };
@@ -135,7 +135,7 @@ async fn try_target<A: Ask>(
             sleep(wait).await;
             exchange.waited(wait);
         }
-        let Some(again) = Hold::enter_again(target, &route.breaker, Instant::now()) else {
+        let Some(again) = Hold::enter_again(target, &route.settings.breaker, Instant::now()) else {
             return Err(failure);
         };
         hold = again;
@@ -185,7 +185,7 @@ pub(super) fn note_failure(route: &Route, target: &Target, hold: Hold, failure: 
     if blame.change == Change::Opened {
         target.health.openings.add_one();
         tracing::warn!(
-            route = %route.name, target = %target.name, open_for = ?route.breaker.open_for, %failure,
+            route = %route.name, target = %target.name, open_for = ?route.settings.breaker.open_for, %failure,
             "the target keeps failing and is left alone"
         );
     }

@@ -10,6 +10,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry, proce
 mod buckets;
 mod families;
 mod faults;
+mod outcomes;
 mod page;
 mod prompts;
 mod series;

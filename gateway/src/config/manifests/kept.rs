@@ -82,7 +82,8 @@ mod tests {
     use super::*;
 
     fn kept(name: &str, texts: &mut Texts) -> Kept {
-        let object = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": { "a": "b" } });
+        let object =
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": { "a": "b" } });
         let object = admit(&object).unwrap();
         Kept::of(&object.id().name, object, texts)
     }

@@ -1,82 +1,114 @@
 //! A target, looked up.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use crds::{
     provider::Dialect,
-    snapshot::{ProviderEntry, RouteEntry, TargetEntry},
-    vendor,
+    snapshot::{ProviderEntry, RouteTimeouts, TargetEntry},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use tokio::time::Instant;
 
-use super::{Destination, Surroundings, Target, Timeouts};
+use super::{Surroundings, commons::Commons};
 use crate::{
-    prompts::parameters::Defaults,
+    prompts::{parameters::Defaults, prompt::Prompt},
     providers::{dialect::anthropic, price::Price},
-    routing::health::Health,
-    telemetry::metrics::{ModelLabels, ModelMetrics, TargetMetrics},
+    routing::{account::Account, health::Health},
+    telemetry::metrics::{ModelMetrics, TargetMetrics},
 };
 
+/// A target, with its provider's data at hand.
+#[derive(Debug)]
+pub struct Target {
+    common: Arc<Common>,
+    pub health: Arc<Health>,
+    pub metrics: TargetMetrics,
+}
+
+/// What equal targets have in common: thousands of Routes have the same few, and requests find them in the processor's cache whichever
+/// Route they are for.
+#[derive(Debug)]
+pub struct Common {
+    pub name: Arc<str>,
+    pub header: HeaderValue,
+    /// The name as a JSON string.
+    pub name_json: Bytes,
+    /// `namespace/name` of the Provider.
+    pub provider: Arc<str>,
+    /// The Provider's name as a JSON string.
+    pub provider_json: Bytes,
+    pub model: Arc<str>,
+    /// The model as a JSON string.
+    pub model_json: Bytes,
+    pub dialect: Dialect,
+    pub destination: Arc<Destination>,
+    /// The Provider's keys and places.
+    pub account: Arc<Account>,
+    pub timeouts: Timeouts,
+    pub price: Option<Price>,
+    /// What is put in front of the messages of each request, unless it wants another prompt.
+    pub prompt: Option<Arc<Prompt>>,
+    /// Parameters where the request says nothing; they come before those of the prompt.
+    pub defaults: Defaults,
+    /// The longest answer of the model, in tokens, if it is known.
+    pub max_output_tokens: Option<u64>,
+    /// What the vendor calls the limit of an answer in `OpenAI`'s dialect.
+    pub output_limit_field: &'static str,
+    /// What is counted for the model, whichever targets stand for it.
+    pub model_metrics: ModelMetrics,
+}
+
+/// Where requests to a Provider go. All its targets share one.
+#[derive(Debug)]
+pub struct Destination {
+    pub uri: Uri,
+    /// All headers of a request but its length and the credential: host, content type, those of the Provider.
+    pub headers: HeaderMap,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_token: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+}
+
+impl Deref for Target {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
 impl Target {
-    /// None when the compiler let something through that no request can be made of.
+    /// None when the compiler let something through that no request can be made of. It counts on from `known`.
     pub(super) fn resolve(
-        entry: &TargetEntry,
+        (entry, timeouts): (&TargetEntry, &RouteTimeouts),
         surroundings: &Surroundings<'_>,
+        commons: &mut Commons,
         known: Option<&Self>,
-        route: &RouteEntry,
     ) -> Option<Self> {
-        let prompt = match &entry.prompt {
-            Some(used) => Some(Arc::clone(surroundings.library.revision(used.revision.as_ref()?)?)),
-            None => None,
-        };
-        let provider = surroundings.snapshot.providers.get(&entry.provider)?;
-        let destination = surroundings.destinations.get(&entry.provider)?;
-        let model = provider.models.get(&entry.model);
-        let own = &provider.timeouts;
-        let over = &route.timeouts;
-        let words = &surroundings.words;
-        let (name, named_model) = (words.of(&entry.name), words.of(&entry.model));
-        let labels = ModelLabels {
-            provider: words.of(&entry.provider.to_string()).text,
-            vendor: vendor::row(provider.vendor).gen_ai_name,
-            model: named_model.text,
-        };
+        let common = commons.target(entry, timeouts, surroundings)?;
         // Another model behind the same name, or another place, is another target.
         let health = known
             .filter(|known| {
-                known.model == labels.model
-                    && known.provider == labels.provider
-                    && known.destination.uri == destination.uri
+                known.model == common.model
+                    && known.provider == common.provider
+                    && known.destination.uri == common.destination.uri
             })
             .map_or_else(
                 || Arc::new(Health::new(Instant::now())),
                 |known| Arc::clone(&known.health),
             );
+        let same = known.filter(|known| known.model_metrics.labels() == common.model_metrics.labels());
         Some(Self {
-            name: name.text,
-            header: name.header,
-            name_json: name.json,
-            provider: Arc::clone(&labels.provider),
-            provider_json: words.of(&entry.provider.name).json,
-            model: Arc::clone(&labels.model),
-            model_json: named_model.json,
-            destination: Arc::clone(destination),
-            account: Arc::clone(surroundings.accounts.get(&entry.provider)?),
             health,
-            dialect: provider.dialect,
-            timeouts: Timeouts {
-                connect: over.connect.unwrap_or(own.connect),
-                first_token: over.first_token.unwrap_or(own.first_token),
-                idle: over.idle.unwrap_or(own.idle),
-                total: over.total.unwrap_or(own.total),
-            },
-            price: model.and_then(Price::of),
-            max_output_tokens: model.and_then(|model| model.max_output_tokens),
-            prompt,
-            defaults: Defaults::of(&entry.parameters, None),
-            output_limit_field: vendor::row(provider.vendor).output_limit_field,
-            metrics: TargetMetrics::new(ModelMetrics::new(labels)),
+            metrics: same.map_or_else(TargetMetrics::default, |known| known.metrics.clone()),
+            common,
         })
     }
 }

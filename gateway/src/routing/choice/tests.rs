@@ -43,6 +43,19 @@ fn round_robin_takes_turns_and_leaves_out_fallbacks() {
 }
 
 #[test]
+fn turns_go_on_where_there_was_but_one_target_for_a_while() {
+    let before = sequence(Strategy::RoundRobin, &[1, 1, 1], None);
+    assert_eq!(first(&before), Some(0));
+    let one = sequence(Strategy::RoundRobin, &[1], Some(&before));
+    assert_eq!(whole(&one, None, |_| true), [0]);
+    let again = sequence(Strategy::RoundRobin, &[1, 1, 1], Some(&one));
+    assert_eq!(first(&again), Some(1));
+    let single = sequence(Strategy::RoundRobin, &[0], None);
+    assert_eq!(whole(&single, None, |_| true), [0]);
+    assert_eq!(first(&sequence(Strategy::RoundRobin, &[1, 1], Some(&single))), Some(0));
+}
+
+#[test]
 fn lower_priorities_come_first_and_fallbacks_last() {
     let targets = [(0, 0), (1, 5), (7, 2), (0, 1), (3, 2)];
     let sequence = prioritized(Strategy::Weighted, &targets, None);

@@ -241,7 +241,7 @@ async fn a_target_is_tried_once_more_and_then_the_next_one() {
             crate::routing::breaker::Pass::Usual,
             Verdict::Good,
             Instant::now(),
-            &route(&config).breaker,
+            &route(&config).settings.breaker,
         );
     }
 }
@@ -316,8 +316,8 @@ async fn a_probe_whose_client_leaves_gives_its_place_back() {
     let left = tokio::time::timeout(Duration::from_millis(5), request(&desk, route, &mut script)).await;
     assert!(left.is_err() && script.asked.len() == 1);
     assert_eq!(breaker.state(Instant::now()), State::HalfOpen);
-    let pass = breaker.admit(Instant::now(), &route.breaker).unwrap();
-    breaker.judge(pass, Verdict::Good, Instant::now(), &route.breaker);
+    let pass = breaker.admit(Instant::now(), &route.settings.breaker).unwrap();
+    breaker.judge(pass, Verdict::Good, Instant::now(), &route.settings.breaker);
     assert_eq!(breaker.state(Instant::now()), State::Closed);
 }
 
@@ -439,7 +439,7 @@ fn any_mix_of_targets_is_tried_by_the_rules() {
         let is_open = |index: usize| targets[index].3;
         for (index, target) in route.targets.iter().enumerate() {
             for _ in 0..if is_open(index) { 9 } else { 0 } {
-                target.health.breaker.judge(crate::routing::breaker::Pass::Usual, Verdict::Bad, now, &route.breaker);
+                target.health.breaker.judge(crate::routing::breaker::Pass::Usual, Verdict::Bad, now, &route.settings.breaker);
             }
         }
         let mut script = Script {

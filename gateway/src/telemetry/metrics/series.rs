@@ -9,6 +9,7 @@ use std::sync::{
 use super::{
     buckets::{Buckets, FIRSTS, TIMES, TOKENS},
     families,
+    outcomes::Outcomes,
     page::{Labels, Page},
 };
 use crate::capture::record::{Attempt, Outcome, Record};
@@ -22,30 +23,23 @@ pub struct RouteMetrics(Arc<RouteSeries>);
 
 /// In the order that lets a request that ends well touch few lines of the processor's cache, which those of thousands of Routes are not in.
 #[derive(Default)]
-#[repr(C, align(64))]
+#[repr(C)]
 struct RouteSeries {
+    requests: Outcomes,
+    input_tokens: AtomicU64,
+    output_tokens: AtomicU64,
+    cost_pico_usd: AtomicU64,
+    duration: Buckets<14>,
+    first_token: Buckets<16>,
     unpriced: AtomicU64,
     cached_tokens: AtomicU64,
     cache_write_tokens: AtomicU64,
     reasoning_tokens: AtomicU64,
-    input_tokens: AtomicU64,
-    output_tokens: AtomicU64,
-    cost_pico_usd: AtomicU64,
-    /// The first one is that of those that end well.
-    requests: [AtomicU64; Outcome::ALL.len()],
-    duration: Buckets<14>,
-    first_token: Buckets<16>,
 }
 
-/// What is counted for one target.
-#[derive(Clone, Debug)]
-pub struct TargetMetrics(Arc<TargetSeries>);
-
-#[derive(Debug)]
-struct TargetSeries {
-    attempts: [AtomicU64; Outcome::ALL.len()],
-    model: ModelMetrics,
-}
+/// What is counted for one target beside what is counted for its model.
+#[derive(Clone, Debug, Default)]
+pub struct TargetMetrics(Arc<Outcomes>);
 
 /// What is counted for one model of one Provider, whichever Routes use it.
 #[derive(Clone)]
@@ -76,7 +70,7 @@ pub struct ModelLabels {
 impl RouteMetrics {
     pub(super) fn observe(&self, record: &Record) {
         let series = &*self.0;
-        series.requests[record.outcome as usize].fetch_add(1, Relaxed);
+        series.requests.add_one(record.outcome);
         series.duration.observe(&TIMES, record.latency_micros);
         if let Some(micros) = record.first_token_micros {
             series.first_token.observe(&FIRSTS, micros);
@@ -98,9 +92,9 @@ impl RouteMetrics {
     pub(super) fn show(&self, route: &str, page: &mut Page) {
         let series = &*self.0;
         let route = ("route", route);
-        for (outcome, count) in Outcome::ALL.iter().zip(&series.requests) {
+        for (outcome, count) in series.requests.show() {
             let labels = [("outcome", outcome.as_str()), route];
-            page.counted(&families::REQUESTS, &labels, count.load(Relaxed));
+            page.counted(&families::REQUESTS, &labels, count);
         }
         let served = [CHAT, route];
         page.histogram(&families::DURATION, &served, series.duration.show(&TIMES));
@@ -125,28 +119,15 @@ impl RouteMetrics {
 // === impl TargetMetrics ===
 
 impl TargetMetrics {
-    pub fn new(model: ModelMetrics) -> Self {
-        Self(Arc::new(TargetSeries {
-            attempts: Default::default(),
-            model,
-        }))
-    }
-
-    pub fn model(&self) -> &ModelMetrics {
-        &self.0.model
-    }
-
     /// Counts an attempt that has ended.
-    pub fn observe(&self, attempt: &Attempt, streamed: bool) {
-        let series = &*self.0;
-        series.attempts[attempt.outcome as usize].fetch_add(1, Relaxed);
-        series.model.observe(attempt, streamed);
+    pub fn observe(&self, attempt: &Attempt) {
+        self.0.add_one(attempt.outcome);
     }
 
     pub(super) fn show(&self, route: &str, target: &str, page: &mut Page) {
-        for (outcome, count) in Outcome::ALL.iter().zip(&self.0.attempts) {
+        for (outcome, count) in self.0.show() {
             let labels = [("outcome", outcome.as_str()), ("route", route), ("target", target)];
-            page.counted(&families::ATTEMPTS, &labels, count.load(Relaxed));
+            page.counted(&families::ATTEMPTS, &labels, count);
         }
     }
 }
@@ -170,7 +151,8 @@ impl ModelMetrics {
         &self.0.labels
     }
 
-    fn observe(&self, attempt: &Attempt, streamed: bool) {
+    /// Counts an attempt that has ended.
+    pub fn observe(&self, attempt: &Attempt, streamed: bool) {
         let series = &*self.0;
         series.duration[attempt.outcome as usize]
             .get_or_init(Box::default)

@@ -19,7 +19,9 @@ fn answer(metrics: &Metrics, route: &Route) {
     record.streamed = true;
     let mut attempt = record.attempts.pop().unwrap_or_else(|| Traffic::new(2).attempt());
     attempt.outcome = Outcome::Ok;
-    route.targets[0].metrics.observe(&attempt, true);
+    let target = &route.targets[0];
+    target.metrics.observe(&attempt);
+    target.model_metrics.observe(&attempt, true);
     metrics.observe(Some(&route.metrics), &record);
 }
 

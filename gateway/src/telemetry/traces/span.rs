@@ -50,7 +50,7 @@ impl Trace {
     pub fn begin_attempt(&mut self, target: &Target) {
         let name = format!("{CHAT} {}", target.model);
         self.attempt = tracing::info_span!(target: SPANS, parent: &self.request, "attempt", otel.name = name, otel.kind = "client");
-        let labels = target.metrics.model().labels();
+        let labels = target.model_metrics.labels();
         set(&self.attempt, "gen_ai.operation.name", CHAT);
         set(&self.attempt, "gen_ai.provider.name", labels.vendor);
         set(&self.attempt, "gen_ai.request.model", text(&target.model));

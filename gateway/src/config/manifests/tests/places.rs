@@ -28,7 +28,10 @@ fn hidden_files_are_passed_over_and_directories_are_entered() {
     symlink("deep/er/r.yml", fixture.path("alias.yaml")).unwrap();
     let reading = fixture.read();
     assert_eq!((names(&reading), reading.faults.len()), (vec!["a".into()], 0));
-    assert_eq!(*reading.sources[&id(Kind::Route, "a")].file, *fixture.path("alias.yaml"));
+    assert_eq!(
+        *reading.sources[&id(Kind::Route, "a")].file,
+        *fixture.path("alias.yaml")
+    );
 }
 
 #[test]
