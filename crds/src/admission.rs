@@ -2,7 +2,7 @@
 //!
 //! [`admit`] takes one document and gives the typed object, or every fault with its field and what is allowed there. The verdict on
 //! our kinds is that of `kubectl apply` (which validates strictly) against a real API server; the schema and the rules are the very
-//! ones of the installed definitions ([`crate::definition`]), compiled once.
+//! ones of the installed definitions ([`crate::definition`]), compiled once, unless [`forget_schemas`] is called.
 
 mod core;
 mod metadata;
@@ -141,10 +141,15 @@ pub fn admit(document: &Value) -> Result<Admitted, Refused> {
     })
 }
 
+/// Gives back the memory of the compiled schemas, a megabyte and more, until something is judged again. For programs that judge seldom.
+pub fn forget_schemas() {
+    schema::forget();
+}
+
 /// Reads a list of messages by the schema of a `PromptTemplate`'s `messages`; fields of faults begin with the index.
 pub(crate) fn messages(value: &Value) -> Result<Vec<Message>, Vec<Fault>> {
     let value = normal(value);
-    let faults = schema::messages().check(&value);
+    let faults = schema::messages(|schema| schema.check(&value));
     typed(value, faults)
 }
 
@@ -225,9 +230,10 @@ fn custom<K: DeserializeOwned>(kind: Kind, document: &Value) -> Result<K, Vec<Fa
     let mut faults = metadata::check(&mut object);
     // Metadata has no schema of its own in a definition.
     let metadata = object.as_object_mut().and_then(|fields| fields.remove("metadata"));
-    let schema = schema::of(kind);
-    faults.extend(schema.take_status(&mut object));
-    faults.extend(schema.check(&object));
+    schema::of(kind, |schema| {
+        faults.extend(schema.take_status(&mut object));
+        faults.extend(schema.check(&object));
+    });
     if let (Some(fields), Some(metadata)) = (object.as_object_mut(), metadata) {
         fields.insert("metadata".to_owned(), metadata);
     }

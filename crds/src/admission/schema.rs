@@ -1,6 +1,6 @@
-//! The definitions' schemas and CEL rules, compiled once for the process.
+//! The definitions' schemas and CEL rules, compiled when they are needed and kept until they are said to be needed no more.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use serde_json::Value;
@@ -15,29 +15,51 @@ pub(super) struct Schema {
     rules: CompiledSchema,
 }
 
-static PROVIDER: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("Provider")));
-static ROUTE: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("Route")));
-static PROMPT_TEMPLATE: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("PromptTemplate")));
-static PROMPT_REVISION: LazyLock<Schema> = LazyLock::new(|| Schema::compile(source("PromptRevision")));
-static MESSAGES: LazyLock<Schema> = LazyLock::new(|| {
-    let template = source("PromptTemplate");
-    Schema::compile(template["properties"]["spec"]["properties"]["messages"].clone())
-});
-
-/// The schema of one of our kinds.
-pub(super) fn of(kind: Kind) -> &'static Schema {
-    match kind {
-        Kind::Provider => &PROVIDER,
-        Kind::Route => &ROUTE,
-        Kind::PromptTemplate => &PROMPT_TEMPLATE,
-        Kind::PromptRevision => &PROMPT_REVISION,
-        Kind::Secret | Kind::ConfigMap => unreachable!("core kinds have no definition of ours"),
-    }
+/// All of them, each compiled when it is first asked for.
+#[derive(Default)]
+struct Schemas {
+    provider: OnceLock<Schema>,
+    route: OnceLock<Schema>,
+    prompt_template: OnceLock<Schema>,
+    prompt_revision: OnceLock<Schema>,
+    messages: OnceLock<Schema>,
 }
 
-/// The schema of a `PromptTemplate`'s messages alone.
-pub(super) fn messages() -> &'static Schema {
-    &MESSAGES
+static SCHEMAS: Mutex<Option<Arc<Schemas>>> = Mutex::new(None);
+
+/// The schema of one of our kinds, lent to `use_it`.
+pub(super) fn of<T>(kind: Kind, use_it: impl FnOnce(&Schema) -> T) -> T {
+    let schemas = schemas();
+    let (schema, kind) = match kind {
+        Kind::Provider => (&schemas.provider, "Provider"),
+        Kind::Route => (&schemas.route, "Route"),
+        Kind::PromptTemplate => (&schemas.prompt_template, "PromptTemplate"),
+        Kind::PromptRevision => (&schemas.prompt_revision, "PromptRevision"),
+        Kind::Secret | Kind::ConfigMap => unreachable!("core kinds have no definition of ours"),
+    };
+    use_it(schema.get_or_init(|| Schema::compile(source(kind))))
+}
+
+/// The schema of a `PromptTemplate`'s messages alone, lent to `use_it`.
+pub(super) fn messages<T>(use_it: impl FnOnce(&Schema) -> T) -> T {
+    let schemas = schemas();
+    use_it(schemas.messages.get_or_init(|| {
+        let template = source("PromptTemplate");
+        Schema::compile(template["properties"]["spec"]["properties"]["messages"].clone())
+    }))
+}
+
+/// Forgets what was compiled, until it is asked for again.
+pub(super) fn forget() {
+    lock().take();
+}
+
+fn schemas() -> Arc<Schemas> {
+    Arc::clone(lock().get_or_insert_default())
+}
+
+fn lock() -> MutexGuard<'static, Option<Arc<Schemas>>> {
+    SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn source(kind: &str) -> Value {
@@ -150,6 +172,19 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn what_was_forgotten_is_compiled_again_and_who_uses_it_keeps_it() {
+        let empty = Value::Object(serde_json::Map::new());
+        let check = || of(Kind::Route, |schema| schema.check(&empty));
+        let before = check();
+        assert!(!before.is_empty());
+        let during = of(Kind::Route, |schema| {
+            forget();
+            schema.check(&empty)
+        });
+        assert_eq!((during, check()), (before.clone(), before));
     }
 
     #[test]

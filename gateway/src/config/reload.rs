@@ -6,6 +6,7 @@ use std::{
 };
 
 use crds::{
+    admission::forget_schemas,
     compiler::{Compiled, Reason, Settings, compile},
     object::{Kind, ObjectId},
     snapshot::Snapshot,
@@ -32,19 +33,13 @@ pub struct Reload {
 impl Reload {
     /// The configuration that the gateway starts with.
     pub fn first(settings: Settings, mut revisions: Revisions, reading: Reading) -> Self {
-        let Reading {
-            mut resources,
-            sources,
+        let Used {
+            snapshot,
             faults,
             warnings,
-            ..
-        } = reading;
-        revisions.add_to(&mut resources);
-        let mut compiled = compile(&resources, &settings, None);
-        revisions.keep(&mut compiled);
-        let faults = all_faults(&compiled, &sources, &faults);
+        } = compiled(reading, &settings, &mut revisions, None);
         Self {
-            config: Arc::new(Config::resolve(Arc::unwrap_or_clone(compiled.snapshot), None)),
+            config: Arc::new(Config::resolve(Arc::unwrap_or_clone(snapshot), None)),
             settings,
             revisions,
             faults,
@@ -92,29 +87,51 @@ impl Reload {
     }
 
     fn apply(&mut self, reading: Reading, app: &App) {
-        let Reading {
-            mut resources,
-            sources,
+        let previous = Some(&self.config.snapshot);
+        let Used {
+            snapshot,
             faults,
             warnings,
-            ..
-        } = reading;
-        self.revisions.add_to(&mut resources);
-        let mut compiled = compile(&resources, &self.settings, Some(&self.config.snapshot));
-        self.revisions.keep(&mut compiled);
-        self.revisions.collect(&compiled.snapshot);
-        self.faults = all_faults(&compiled, &sources, &faults);
+        } = compiled(reading, &self.settings, &mut self.revisions, previous);
+        self.revisions.collect(&snapshot);
+        self.faults = faults;
         self.warnings = warnings;
-        if compiled.snapshot.revision != self.config.snapshot.revision {
-            self.config = Arc::new(Config::resolve(
-                Arc::unwrap_or_clone(compiled.snapshot),
-                Some(&self.config),
-            ));
+        if snapshot.revision != self.config.snapshot.revision {
+            self.config = Arc::new(Config::resolve(Arc::unwrap_or_clone(snapshot), Some(&self.config)));
             app.config.store(Arc::clone(&self.config));
             app.metrics.config_reloads.inc();
             app.metrics.config_loaded_unix_seconds.set(Timestamp::now().as_second());
         }
         self.report(app);
+    }
+}
+
+/// What of a reading is used on, once it is compiled.
+struct Used {
+    snapshot: Arc<Snapshot>,
+    faults: Vec<ConfigFault>,
+    warnings: Vec<FileFault>,
+}
+
+/// Compiles a reading. All that it took has been given back when this returns: what is made of the Snapshot fits into the same memory.
+fn compiled(reading: Reading, settings: &Settings, revisions: &mut Revisions, previous: Option<&Snapshot>) -> Used {
+    let Reading {
+        mut resources,
+        sources,
+        faults,
+        warnings,
+        ..
+    } = reading;
+    revisions.add_to(&mut resources);
+    let mut compiled = compile(&resources, settings, previous);
+    revisions.keep(&mut compiled);
+    let faults = all_faults(&compiled, &sources, &faults);
+    // The next reading may be far off.
+    forget_schemas();
+    Used {
+        snapshot: compiled.snapshot,
+        faults,
+        warnings,
     }
 }
 
