@@ -18,7 +18,7 @@ use crate::{
     prompt_template::PromptTemplate,
     provider::{Provider, Vendor},
     route::Route,
-    snapshot::{Credential, PromptEntry, RevisionEntry, Snapshot, VERSION},
+    snapshot::{Credential, PromptEntry, RevisionEntry, Snapshot, VERSION, terms::Terms},
 };
 
 use carry::Outcome;
@@ -175,19 +175,22 @@ pub fn compile(resources: &Resources, settings: &Settings, previous: Option<&Sna
 
     let (prompts, revisions) = prompts(resources, previous, &mut report);
 
+    let terms = Terms::of(previous);
     let mut accepted = carry::entries(Kind::Route, routes, &previous.routes, &mut report, |name, object| {
-        Outcome::from(
-            accept::route(&name.namespace, &object.spec),
-            Some(&object.spec.allowed_namespaces),
-        )
+        let mut entry = accept::route(&name.namespace, &object.spec);
+        if let Ok(entry) = &mut entry {
+            terms.share(entry);
+        }
+        Outcome::from(entry, Some(&object.spec.allowed_namespaces))
     });
-    resolve::targets(&mut accepted, &providers, &resources.providers, &mut report);
+    let submitted = &resources.providers;
+    resolve::targets(&mut accepted, (&providers, submitted), &terms, &mut report);
     let known = resolve::Prompts {
         templates: &prompts,
         revisions: &revisions,
         submitted: prompt_templates,
     };
-    known.resolve(&mut accepted, &mut report);
+    known.resolve(&mut accepted, &terms, &mut report);
     let routes = conflict::routes(
         accepted,
         |name| routes.get(name).and_then(Submitted::created),

@@ -133,7 +133,7 @@ pub struct Target {
 }
 
 /// How the first target of a request is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Strategy {
     RoundRobin,
     #[default]

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Deref,
     sync::Arc,
     time::Duration,
 };
@@ -21,6 +22,8 @@ use crate::{
     reference::{ConfigMapKeyRef, SecretKeyRef},
     route::{RetryOn, SessionAffinity, Strategy},
 };
+
+pub mod terms;
 
 /// The format of [`Snapshot`]; grows when a field changes its meaning.
 pub const VERSION: u32 = 1;
@@ -210,6 +213,15 @@ pub struct RouteEntry {
     pub stale: bool,
     /// The client-facing names that this Route holds: its model, then its aliases, less those that an older Route claims.
     pub names: Vec<String>,
+    /// Shared by Routes that are made from one template, which differ in their names only ([`terms::Terms`]). In a document they are fields
+    /// of the Route.
+    #[serde(flatten)]
+    pub terms: Arc<RouteTerms>,
+}
+
+/// What a Route says beside its names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RouteTerms {
     pub strategy: Strategy,
     /// As declared, in order; only those with `resolved` are used.
     pub targets: Vec<TargetEntry>,
@@ -221,8 +233,16 @@ pub struct RouteEntry {
     pub allowed_namespaces: Vec<String>,
 }
 
+impl Deref for RouteEntry {
+    type Target = RouteTerms;
+
+    fn deref(&self) -> &RouteTerms {
+        &self.terms
+    }
+}
+
 /// What is kept of the requests of a Route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CaptureEntry {
     pub metadata: bool,
     pub content: bool,
@@ -247,14 +267,14 @@ impl Default for CaptureEntry {
 }
 
 /// Something that is replaced before anything is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RedactionEntry {
     pub rule: RedactionRule,
     pub replacement: String,
 }
 
 /// Where something is replaced. Both were checked: they parse.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RedactionRule {
     Regex(String),
     JsonPath(String),

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use crate::{
     route::{RouteSpec, Target},
     snapshot::{
         AuthEntry, CaptureEntry, KeyReference, ModelEntry, PromptReference, PromptUse, ProviderEntry, ProviderTimeouts,
-        RedactionEntry, RouteEntry, RouteTimeouts, TargetEntry,
+        RedactionEntry, RouteEntry, RouteTerms, RouteTimeouts, TargetEntry,
     },
     vendor,
 };
@@ -128,17 +129,19 @@ pub(super) fn route(namespace: &str, spec: &RouteSpec) -> Result<RouteEntry, Vec
     problems.or(RouteEntry {
         stale: false,
         names: std::iter::once(model).chain(aliases).cloned().collect(),
-        strategy: strategy.unwrap_or_default(),
-        targets,
-        retry,
-        timeouts,
-        breaker,
-        affinity: session
-            .as_ref()
-            .and_then(|session| session.affinity)
-            .unwrap_or_default(),
-        capture,
-        allowed_namespaces: allowed_namespaces.clone(),
+        terms: Arc::new(RouteTerms {
+            strategy: strategy.unwrap_or_default(),
+            targets,
+            retry,
+            timeouts,
+            breaker,
+            affinity: session
+                .as_ref()
+                .and_then(|session| session.affinity)
+                .unwrap_or_default(),
+            capture,
+            allowed_namespaces: allowed_namespaces.clone(),
+        }),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Fresh entries, and last good ones for objects that became bad.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
@@ -68,7 +68,7 @@ impl LastGood for RouteEntry {
     }
 
     fn allowed_namespaces(&mut self) -> Option<&mut Vec<String>> {
-        Some(&mut self.allowed_namespaces)
+        Some(&mut Arc::make_mut(&mut self.terms).allowed_namespaces)
     }
 }
 

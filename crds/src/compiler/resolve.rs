@@ -12,7 +12,7 @@ use crate::{
     reference::{self, SecretKeyRef},
     snapshot::{
         AuthEntry, Credential, CredentialEntry, KeyReference, PromptEntry, PromptReference, ProviderEntry,
-        RevisionEntry, RouteEntry, TargetEntry,
+        RevisionEntry, RouteEntry, TargetEntry, terms::Terms,
     },
     vendor,
 };
@@ -208,12 +208,16 @@ pub(super) fn providers(
 /// Marks the targets of each Route whose Provider is in the Snapshot and may be used from the Route's namespace.
 pub(super) fn targets(
     routes: &mut BTreeMap<ObjectName, RouteEntry>,
-    providers: &BTreeMap<ObjectName, ProviderEntry>,
-    submitted: &BTreeMap<ObjectName, Submitted<Provider>>,
+    (providers, submitted): (
+        &BTreeMap<ObjectName, ProviderEntry>,
+        &BTreeMap<ObjectName, Submitted<Provider>>,
+    ),
+    terms: &Terms,
     report: &mut Report,
 ) {
     for (name, route) in routes {
-        for (index, target) in route.targets.iter_mut().enumerate() {
+        let targets = &mut Arc::make_mut(&mut route.terms).targets;
+        for (index, target) in targets.iter_mut().enumerate() {
             let provider = &target.provider;
             let problem = match providers.get(provider) {
                 Some(entry)
@@ -240,6 +244,7 @@ pub(super) fn targets(
                 report.add(Kind::Route, name, Diagnostic::not_resolved(reason, field, message));
             }
         }
+        terms.share(route);
     }
 }
 
@@ -253,9 +258,13 @@ pub(super) struct Prompts<'a> {
 impl Prompts<'_> {
     /// Gives each target the revision that it uses. A target whose prompt is not there is not used: its clients meant something else
     /// than a request without one.
-    pub(super) fn resolve(&self, routes: &mut BTreeMap<ObjectName, RouteEntry>, report: &mut Report) {
+    pub(super) fn resolve(&self, routes: &mut BTreeMap<ObjectName, RouteEntry>, terms: &Terms, report: &mut Report) {
         for (name, route) in routes {
-            for (index, target) in route.targets.iter_mut().enumerate() {
+            if route.targets.iter().all(|target| target.prompt.is_none()) {
+                continue;
+            }
+            let targets = &mut Arc::make_mut(&mut route.terms).targets;
+            for (index, target) in targets.iter_mut().enumerate() {
                 let Some((field, problem)) = self.resolve_target(&name.namespace, target) else {
                     continue;
                 };
@@ -267,6 +276,7 @@ impl Prompts<'_> {
                 let (reason, message) = problem;
                 report.add(Kind::Route, name, Diagnostic::not_resolved(reason, field, message));
             }
+            terms.share(route);
         }
     }
 

@@ -4,7 +4,10 @@
 //! on, marked stale, as far as what it needs is still there: what was withdrawn is gone at once. What never was good is left out. An
 //! object of which nothing is wrong never suffers for another one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crds::{
     object::{Kind, ObjectId, ObjectName},
@@ -216,7 +219,8 @@ impl Composing<'_> {
             let mut route = known.cloned().unwrap_or_else(|| entry.clone());
             if known.is_some() {
                 route.stale = true;
-                route.allowed_namespaces = both_allow(&route.allowed_namespaces, &entry.allowed_namespaces);
+                let allowed = both_allow(&route.allowed_namespaces, &entry.allowed_namespaces);
+                Arc::make_mut(&mut route.terms).allowed_namespaces = allowed;
             }
             route
                 .names
@@ -250,7 +254,7 @@ impl Composing<'_> {
 
     /// Looks up afresh what the targets of a Route need. A target that could not be used before, cannot now.
     fn settle(&self, namespace: &str, route: &mut RouteEntry) {
-        for target in &mut route.targets {
+        for target in &mut Arc::make_mut(&mut route.terms).targets {
             target.resolved = target.resolved && self.settles(namespace, target);
         }
     }

@@ -92,7 +92,9 @@ impl Head {
 
 /// Reads a push whole.
 pub(super) fn read(body: &[u8]) -> Result<Push, NotTaken> {
-    serde_json::from_slice(body).map_err(not_understood)
+    let mut push: Push = serde_json::from_slice(body).map_err(not_understood)?;
+    push.snapshot.share_terms();
+    Ok(push)
 }
 
 /// A push as it goes over the wire.

@@ -228,7 +228,8 @@ fn what_was_withdrawn_does_not_stay_with_what_is_kept() {
     assert!(composed.snapshot.providers[&name("q")].allowed_namespaces.is_empty());
     desired.providers.remove(&name("q"));
     desired.routes.remove(&name("keyed"));
-    for target in &mut desired.routes.get_mut(&name("both")).unwrap().targets {
+    let both = desired.routes.get_mut(&name("both")).unwrap();
+    for target in &mut Arc::make_mut(&mut both.terms).targets {
         target.resolved = target.provider == name("p");
     }
     let composed = compose(desired, Opened::new(), after(&good(1)), |_, _| Ok(()));
