@@ -117,12 +117,17 @@ impl Loader {
 
     /// Reads everything.
     pub fn read(&mut self) -> Reading {
-        let gathered = Gathered::from(&self.survey());
+        let gathered = self.gather(&self.survey());
         self.absorb(&gathered).0
     }
 
     pub(in crate::config) fn survey(&self) -> Survey {
         Survey::of(&self.directory)
+    }
+
+    /// Reads what differs from the pass before.
+    pub(in crate::config) fn gather(&self, survey: &Survey) -> Gathered {
+        Gathered::from(survey, |path| self.held.digest(path))
     }
 
     /// Whether a pass read what the one before did, all of it, and nothing waits for such a pass.

@@ -17,7 +17,6 @@ use self::{
 };
 use super::manifests::{
     Loader, Reading,
-    gather::Gathered,
     survey::{Stamp, Survey},
 };
 
@@ -167,7 +166,7 @@ impl<F: FnMut(Reading)> Reader<F> {
         if let Some(rest) = busy {
             return self.read_again(survey, rest);
         }
-        let gathered = Gathered::from(&survey);
+        let gathered = self.loader.gather(&survey);
         let after = self.loader.survey();
         if self.signal.is_raised() || !after.equals(&survey) {
             return self.read_again(after, self.pace.quiet);

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
 };
 
@@ -25,16 +25,25 @@ pub(in crate::config) struct Gathered {
 }
 
 pub(super) enum Content {
-    Text { text: String, digest: Digest },
-    Unreadable { line: Option<u32>, message: String },
+    /// What was read of it before is there still. Its text is not: a watch looks at thousands of files that nobody changed.
+    Known(Digest),
+    Text {
+        text: String,
+        digest: Digest,
+    },
+    Unreadable {
+        line: Option<u32>,
+        message: String,
+    },
 }
 
 impl Gathered {
-    /// Reads all files of `survey`. One that vanished since is left out; one that cannot be read says so and costs no other.
-    pub(in crate::config) fn from(survey: &Survey) -> Self {
+    /// Reads all files of `survey`, of which `known` tells the digests as they were. One that vanished since is left out; one that cannot be
+    /// read says so and costs no other.
+    pub(super) fn from(survey: &Survey, known: impl Fn(&Path) -> Option<Digest>) -> Self {
         let mut files = BTreeMap::new();
         for path in survey.files.keys() {
-            match Content::read(path) {
+            match Content::read(path, known(path)) {
                 Ok(content) => {
                     files.insert(path.clone(), content);
                 }
@@ -71,13 +80,19 @@ impl Gathered {
 impl Content {
     pub(super) fn digest(&self) -> Option<Digest> {
         match self {
-            Self::Text { digest, .. } => Some(*digest),
+            Self::Known(digest) | Self::Text { digest, .. } => Some(*digest),
             Self::Unreadable { .. } => None,
         }
     }
 
-    fn read(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+    fn read(path: &Path, known: Option<Digest>) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        if let Some(digest) = known {
+            if digest_of(&mut file)? == digest {
+                return Ok(Self::Known(digest));
+            }
+            file.rewind()?;
+        }
         let length = file.metadata()?.len().min(LARGEST_FILE);
         // Of its length at once: growing would leave holes of its size.
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
@@ -98,5 +113,20 @@ impl Content {
                 }
             }
         })
+    }
+}
+
+/// Reads a file to its end without keeping it.
+fn digest_of(file: &mut File) -> io::Result<Digest> {
+    let mut hash = Sha256::new();
+    let mut part = [0; 8 << 10];
+    let mut file = file.take(LARGEST_FILE + 1);
+    loop {
+        match file.read(&mut part) {
+            Ok(0) => return Ok(hash.finalize().into()),
+            Ok(length) => hash.update(&part[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -58,6 +58,11 @@ impl Held {
         self.missing.is_empty() && digests.values().all(Option::is_some) && self.last.as_ref() == Some(&digests)
     }
 
+    /// Of what the last pass read from a file.
+    pub(super) fn digest(&self, path: &Path) -> Option<Digest> {
+        self.files.get(path)?.digest
+    }
+
     /// Takes one pass over the files.
     pub(super) fn absorb(&mut self, gathered: &Gathered) -> Reading {
         let digests = gathered.digests();

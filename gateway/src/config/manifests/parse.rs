@@ -51,6 +51,7 @@ impl Parsed {
         let text = match content {
             Content::Text { text, .. } => text,
             Content::Unreadable { line, message } => return Self::broken(path, *line, message),
+            Content::Known(_) => return Self::broken(path, None, "changed while it was read"),
         };
         let mut parsed = Self::default();
         match yaml::read_each(text, |document| parsed.take(path, document, texts)) {

@@ -6,7 +6,7 @@ use crds::{
 };
 use tempfile::TempDir;
 
-use super::*;
+use super::{gather::Content, *};
 
 mod keeping;
 mod places;
@@ -101,7 +101,7 @@ fn faults(reading: &Reading) -> Vec<(String, Option<u32>, String)> {
 
 #[test]
 fn a_pass_is_known_when_nothing_changed_and_nothing_waits_for_it() {
-    let knows = |fixture: &Fixture| fixture.loader.knows(&Gathered::from(&fixture.loader.survey()));
+    let knows = |fixture: &Fixture| fixture.loader.knows(&fixture.loader.gather(&fixture.loader.survey()));
     let mut fixture = Fixture::with(&[("a.yaml", &route("one", "one")), ("b.yaml", &route("two", "two"))]);
     assert!(!knows(&fixture), "nothing was read yet");
     fixture.read();
@@ -115,6 +115,26 @@ fn a_pass_is_known_when_nothing_changed_and_nothing_waits_for_it() {
     assert!(!knows(&fixture), "the next pass takes the object away");
     fixture.read();
     assert!(knows(&fixture));
+}
+
+#[test]
+fn of_files_that_nobody_changed_no_text_is_held() {
+    let mut fixture = Fixture::with(&[("a.yaml", &route("one", "one")), ("b.yaml", &route("two", "two"))]);
+    fixture.read();
+    let gather = |fixture: &Fixture| fixture.loader.gather(&fixture.loader.survey());
+    let texts = |gathered: &Gathered| {
+        let contents = gathered.files.values();
+        contents.filter(|content| !matches!(content, Content::Known(_))).count()
+    };
+    let gathered = gather(&fixture);
+    assert_eq!(texts(&gathered), 0);
+    assert_eq!(names(&fixture.loader.absorb(&gathered).0), ["one", "two"]);
+    fixture.write("b.yaml", &route("two", "other"));
+    let gathered = gather(&fixture);
+    assert_eq!(texts(&gathered), 1);
+    let (reading, is_new) = fixture.loader.absorb(&gathered);
+    assert!(is_new && reading.faults.is_empty());
+    assert_eq!(routes(&reading)[1], ("default/two".into(), "other".into()));
 }
 
 #[test]
