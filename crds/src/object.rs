@@ -1,6 +1,6 @@
 //! Names of objects: parsed once, compared often.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,11 +33,11 @@ impl fmt::Display for Kind {
     }
 }
 
-/// `namespace/name` of an object of a known kind. Serialized as that string.
+/// `namespace/name` of an object of a known kind. Serialized as that string. Clones share it: there are several of each name of thousands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName {
-    pub namespace: String,
-    pub name: String,
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
 }
 
 /// An object of a known kind.
@@ -57,7 +57,7 @@ pub enum ParseError {
 }
 
 impl ObjectName {
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self {
             namespace: namespace.into(),
             name: name.into(),

@@ -70,7 +70,7 @@ pub struct ConfigMapKeyRef {
 impl ObjectRef {
     /// The object that this reference names when it stands in an object of `namespace`.
     pub fn resolve(&self, namespace: &str) -> ObjectName {
-        ObjectName::new(self.namespace.as_deref().unwrap_or(namespace), &self.name)
+        ObjectName::new(self.namespace.as_deref().unwrap_or(namespace), &*self.name)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Two objects that claim one name: the older one has it; without times, the first by namespace and name.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -27,13 +30,13 @@ pub(super) fn routes<'a>(
     created: impl Fn(&ObjectName) -> Option<&'a Time>,
     report: &mut Report,
 ) -> BTreeMap<ObjectName, RouteEntry> {
-    let mut holders: BTreeMap<(String, String), ObjectName> = BTreeMap::new();
+    let mut holders: BTreeMap<(Arc<str>, String), ObjectName> = BTreeMap::new();
     for name in by_seniority(&entries, created) {
         let Some(route) = entries.get_mut(&name) else { continue };
         let claims = std::mem::take(&mut route.names);
         route.names.reserve_exact(claims.len());
         for (index, claim) in claims.into_iter().enumerate() {
-            match holders.entry((name.namespace.clone(), claim.clone())) {
+            match holders.entry((Arc::clone(&name.namespace), claim.clone())) {
                 Entry::Vacant(free) => {
                     free.insert(name.clone());
                     route.names.push(claim);

@@ -192,7 +192,7 @@ fn read(
 ) -> Result<Vec<Message>, Unread> {
     let ConfigMapKeyRef { name, key } = source;
     let gone = |reason, message| Unread::Gone(Diagnostic::not_resolved(reason, SOURCE_FIELD, message));
-    let config_map = config_maps.get(&ObjectName::new(namespace, name)).ok_or_else(|| {
+    let config_map = config_maps.get(&ObjectName::new(namespace, &**name)).ok_or_else(|| {
         gone(
             Reason::ConfigMapNotFound,
             format!("there is no ConfigMap {namespace}/{name}"),

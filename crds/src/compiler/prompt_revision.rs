@@ -80,7 +80,7 @@ fn check(name: &ObjectName, entry: &RevisionEntry) -> Result<(), Vec<Diagnostic>
         problems.push(Diagnostic::not_accepted(Reason::Invalid, "spec.digest", message));
     }
     let expected = revision_name(&entry.template, &entry.digest);
-    if name.name != expected {
+    if *name.name != *expected {
         let message = format!("must be `{expected}`: the template, a dash, and the first ten digits of the digest");
         problems.push(Diagnostic::not_accepted(Reason::Invalid, "metadata.name", message));
     }
@@ -161,7 +161,7 @@ fn own_revision(
     };
     RevisionEntry {
         stale: false,
-        template: name.name.clone(),
+        template: name.name.to_string(),
         digest,
         origin: Origin::Template,
         content: Arc::clone(&prompt.content),
@@ -176,7 +176,7 @@ fn choose(
     prompt: &PromptEntry,
     revisions: &BTreeMap<ObjectName, RevisionEntry>,
 ) -> Result<String, Diagnostic> {
-    let own = |revision: &RevisionEntry| revision.template == name.name;
+    let own = |revision: &RevisionEntry| *revision.template == *name.name;
     if let Some(pinned) = &prompt.pinned_revision {
         let named = revisions.get(&ObjectName::new(&*name.namespace, &**pinned));
         return if named.is_some_and(own) {
@@ -199,7 +199,7 @@ fn choose(
         })
         .filter_map(|(object, revision)| Some((revision.promoted_unix_millis?, &object.name)))
         .max();
-    Ok(promoted.map_or_else(|| prompt.spec_revision.clone(), |(_, name)| name.clone()))
+    Ok(promoted.map_or_else(|| prompt.spec_revision.clone(), |(_, name)| name.to_string()))
 }
 
 /// The manifest of a revision, as it is kept and exported.
@@ -224,8 +224,8 @@ pub fn manifest(name: &ObjectName, revision: &RevisionEntry) -> PromptRevision {
     let promoted = promoted_unix_millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     PromptRevision {
         metadata: ObjectMeta {
-            name: Some(name.name.clone()),
-            namespace: Some(name.namespace.clone()),
+            name: Some(name.name.to_string()),
+            namespace: Some(name.namespace.to_string()),
             annotations: promoted.map(|time| BTreeMap::from([(PROMOTED.to_owned(), time.to_string())])),
             ..ObjectMeta::default()
         },

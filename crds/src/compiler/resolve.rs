@@ -86,7 +86,7 @@ impl Credentials<'_> {
         let SecretKeyRef { name, key } = reference;
         let withdrawn =
             |reason, message: String| Err(Missing::Withdrawn(Diagnostic::not_resolved(reason, field, message)));
-        let Some(secret) = self.secrets.get(&ObjectName::new(namespace, name)) else {
+        let Some(secret) = self.secrets.get(&ObjectName::new(namespace, &**name)) else {
             let known = self.settings.secret_namespaces.as_ref();
             let message = if known.is_none_or(|known| known.contains(namespace)) {
                 format!("there is no Secret {namespace}/{name}")

@@ -26,7 +26,7 @@ impl Written {
             return None;
         }
         let text = serde_json::to_string(object).ok()?;
-        let written = Self(text.replace(&name.name, NAME).into());
+        let written = Self(text.replace(&*name.name, NAME).into());
         let same = serde_json::from_str::<K>(&written.text(name)).ok()?;
         (same == *object).then_some(written)
     }

@@ -42,7 +42,7 @@ pub struct Config {
     keys: HashMap<[u8; 32], Arc<ClientKey>>,
     accounts: Accounts,
     /// By namespace, then by the name that clients send.
-    routes: HashMap<String, HashMap<Arc<str>, Arc<Route>>>,
+    routes: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Route>>>,
     models: Models,
     /// Callers on this machine need no key: so under `--manifests`, and never in a fleet.
     pub trusts_this_machine: bool,
@@ -116,7 +116,7 @@ impl Config {
             previous,
         };
         let mut commons = Commons::default();
-        let mut routes: HashMap<String, HashMap<Arc<str>, Arc<Route>>> = HashMap::new();
+        let mut routes: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Route>>> = HashMap::new();
         for (object, entry) in &snapshot.routes {
             let before = before.get(&*object.to_string()).copied();
             let is_same = |config: &Self| config.has_route((object, entry), &accounts, &library);
@@ -127,7 +127,7 @@ impl Config {
                 let before = before.map(AsRef::as_ref);
                 Arc::new(Route::resolve((object, entry), &surroundings, &mut commons, before))
             };
-            let names = routes.entry(object.namespace.clone()).or_default();
+            let names = routes.entry(Arc::clone(&object.namespace)).or_default();
             names.extend(entry.names.iter().map(|name| {
                 let is_first = **name == *route.model;
                 let name = if is_first {
@@ -200,7 +200,7 @@ impl Config {
         let mut found: Vec<(String, &Arc<Route>)> = Vec::new();
         for (namespace, names) in &self.routes {
             for (name, route) in names.iter().filter(|(_, route)| caller.may_use(route)) {
-                let is_own = namespace == caller.namespace();
+                let is_own = **namespace == *caller.namespace();
                 found.push((
                     if is_own {
                         name.to_string()
@@ -315,7 +315,7 @@ impl ClientKey {
         let key = Self {
             sha256,
             name: object.to_string().into(),
-            namespace: object.namespace.as_str().into(),
+            namespace: (*object.namespace).into(),
             role: entry.role,
             routes: entry.routes.clone(),
         };

@@ -123,7 +123,9 @@ impl Revisions {
 
     /// Names of objects are safe in paths: neither has a slash, nor begins with a dot.
     fn path(&self, name: &ObjectName) -> PathBuf {
-        self.directory.join(&name.namespace).join(format!("{}.json", name.name))
+        self.directory
+            .join(&*name.namespace)
+            .join(format!("{}.json", name.name))
     }
 }
 
@@ -228,7 +230,7 @@ mod tests {
             revisions
                 .kept
                 .keys()
-                .map(|name| name.name.clone())
+                .map(|name| name.name.to_string())
                 .collect::<BTreeSet<_>>()
         };
         let expected: BTreeSet<String> = [&first, &names[1], &names[2], &names[3]].into_iter().cloned().collect();

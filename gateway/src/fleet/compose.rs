@@ -208,9 +208,14 @@ impl Composing<'_> {
                 Some(words) => refused.push((name, entry, words)),
             }
         }
-        let mut claimed: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut claimed: BTreeSet<(Arc<str>, String)> = BTreeSet::new();
         for (name, entry) in &self.snapshot.routes {
-            claimed.extend(entry.names.iter().map(|claim| (name.namespace.clone(), claim.clone())));
+            claimed.extend(
+                entry
+                    .names
+                    .iter()
+                    .map(|claim| (Arc::clone(&name.namespace), claim.clone())),
+            );
         }
         for (name, entry, words) in refused {
             self.refuse(Kind::Route, &name, &words);
@@ -224,7 +229,7 @@ impl Composing<'_> {
             }
             route
                 .names
-                .retain(|claim| claimed.insert((name.namespace.clone(), claim.clone())));
+                .retain(|claim| claimed.insert((Arc::clone(&name.namespace), claim.clone())));
             self.settle(&name.namespace, &mut route);
             if known.is_some() {
                 self.kept.routes.insert(name.clone(), route.clone());

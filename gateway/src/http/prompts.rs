@@ -182,7 +182,7 @@ fn caller_of(config: &Config, request: &Request<Body>, needed: Role) -> Result<C
 fn is_visible(caller: &Caller, object: &ObjectName) -> bool {
     caller
         .confined_to()
-        .is_none_or(|namespace| object.namespace == namespace)
+        .is_none_or(|namespace| *object.namespace == *namespace)
 }
 
 /// The prompt that `id` names, if the caller may see it.
@@ -199,8 +199,8 @@ fn unknown(id: &str) -> ApiError {
 /// A prompt in a list. Its id is as the caller would write it.
 fn summary(config: &Config, caller: &Caller, template: &Template) -> Value {
     let Template { object, entry, active } = template;
-    let id = if object.namespace == caller.namespace() {
-        object.name.clone()
+    let id = if *object.namespace == *caller.namespace() {
+        object.name.to_string()
     } else {
         object.to_string()
     };
@@ -256,10 +256,10 @@ fn revisions(config: &Config, template: &Template) -> Value {
         .snapshot
         .revisions
         .iter()
-        .filter(|(name, revision)| name.namespace == object.namespace && revision.template == object.name)
+        .filter(|(name, revision)| name.namespace == object.namespace && *revision.template == *object.name)
         .collect();
     found.sort_by(|(name, revision), (other_name, other)| {
-        let key = |name: &ObjectName| name.name != entry.active_revision;
+        let key = |name: &ObjectName| *name.name != *entry.active_revision;
         (key(name), &other.created, name).cmp(&(key(other_name), &revision.created, other_name))
     });
     let data: Vec<Value> = found
@@ -272,8 +272,8 @@ fn revisions(config: &Config, template: &Template) -> Value {
                 "digest": revision.digest,
                 "origin": revision.origin,
                 "created": revision.created,
-                "active": name.name == entry.active_revision,
-                "spec": name.name == entry.spec_revision,
+                "active": *name.name == *entry.active_revision,
+                "spec": *name.name == *entry.spec_revision,
                 "manifest": revision_manifest(name, revision),
             })
         })

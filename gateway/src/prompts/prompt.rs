@@ -165,7 +165,7 @@ impl Prompt {
         Ok(Self {
             name: template.to_string().into(),
             template,
-            revision: object.name.as_str().into(),
+            revision: Arc::clone(&object.name),
             digest: entry.digest.as_str().into(),
             header: HeaderValue::from_str(&object.name).map_err(|error| error.to_string())?,
             defaults: Defaults::of(

@@ -161,7 +161,7 @@ fn follower<'a>(config: &'a Config, caller: &'a Caller, named: &Named) -> Result
 fn chosen(config: &Config, caller: &Caller, route: &Route, asked: &Asked) -> Result<Option<Chosen>, Error> {
     let own = || route.targets.iter().filter_map(|target| target.prompt.as_ref());
     let named = |template: &ObjectName, name: &str| {
-        name == template.name || name.split_once('/') == Some((&template.namespace, &template.name))
+        *name == *template.name || name.split_once('/') == Some((&*template.namespace, &*template.name))
     };
     let template = match &asked.id {
         Some(id) => {

@@ -133,8 +133,8 @@ impl References {
         let unlabelled = labels.filter(|labels| !is_labelled(labels)).map(|labels| {
             Arc::new(Secret {
                 metadata: ObjectMeta {
-                    name: Some(name.name.clone()),
-                    namespace: Some(name.namespace.clone()),
+                    name: Some(name.name.to_string()),
+                    namespace: Some(name.namespace.to_string()),
                     labels: Some(labels),
                     ..ObjectMeta::default()
                 },

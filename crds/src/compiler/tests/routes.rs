@@ -157,7 +157,7 @@ fn the_older_one_holds_a_contested_name_whatever_it_is_called() {
             created(to("b", "x", "p"), second),
             simulated("p"),
         ]);
-        let holders: Vec<&str> = compiled.snapshot.routes.keys().map(|name| name.name.as_str()).collect();
+        let holders: Vec<&str> = compiled.snapshot.routes.keys().map(|name| &*name.name).collect();
         assert_eq!(holders, [winner]);
     }
 }

@@ -188,7 +188,7 @@ fn listed(snapshot: &Snapshot, name: &ObjectName) -> Option<Listed> {
         PromptReference::Follow(prompt) => prompt == name,
         PromptReference::Pin(revision) => {
             let pinned = snapshot.revisions.get(revision);
-            revision.namespace == name.namespace && pinned.is_some_and(|pinned| pinned.template == name.name)
+            revision.namespace == name.namespace && pinned.is_some_and(|pinned| *pinned.template == *name.name)
         }
     };
     let routes = snapshot.routes.iter().filter(|(_, route)| {
@@ -196,8 +196,8 @@ fn listed(snapshot: &Snapshot, name: &ObjectName) -> Option<Listed> {
         prompts.any(|used| follows(&used.reference))
     });
     Some(Listed {
-        id: if name.namespace == DEFAULT_NAMESPACE {
-            name.name.clone()
+        id: if *name.namespace == *DEFAULT_NAMESPACE {
+            name.name.to_string()
         } else {
             name.to_string()
         },

@@ -141,7 +141,12 @@ impl Parsed {
         let verdict = with_flaws(verdict, flaws);
         let line = place.lines.find(place.prefix).unwrap_or(place.line);
         let digest = Sha256::digest(value.to_string()).into();
-        self.objects.extend(id.clone().map(|id| {
+        self.objects.extend(id.clone().map(|mut id| {
+            // Most objects of a file are of one namespace, which they then share.
+            let before = self.objects.last().map(|before| &before.id.name.namespace);
+            if let Some(same) = before.filter(|before| **before == id.name.namespace) {
+                id.name.namespace = Arc::clone(same);
+            }
             Arc::new(Found {
                 verdict: verdict
                     .map(|object| Kept::of(&id.name, object, texts))

@@ -138,6 +138,19 @@ fn of_files_that_nobody_changed_no_text_is_held() {
 }
 
 #[test]
+fn a_name_is_held_once_for_all_who_hold_it() {
+    let both = format!("{}---\n{}", route("one", "one"), route("two", "two"));
+    let reading = Fixture::with(&[("a.yaml", &both)]).read();
+    let ids: Vec<_> = reading.sources.keys().collect();
+    let filed: Vec<_> = reading.resources.routes.keys().collect();
+    assert_eq!(ids.len(), 2);
+    for name in &filed {
+        assert!(Arc::ptr_eq(&name.namespace, &ids[0].name.namespace), "{name}");
+    }
+    assert!(Arc::ptr_eq(&filed[1].name, &ids[1].name.name));
+}
+
+#[test]
 fn all_kinds_are_read_from_several_documents_and_lists() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c, namespace: other}\n  data: {a: b}\n- apiVersion: routeswitch.io/v1alpha1\n  kind: Provider\n  metadata: {name: p}\n  spec: {vendor: Simulated}\n";
     let template = "apiVersion: routeswitch.io/v1alpha1\nkind: PromptTemplate\nmetadata: {name: t}\nspec:\n  messages: [{role: user, content: hi}]\n";
@@ -358,7 +371,7 @@ fn values_of_secrets_are_in_no_message() {
             .resources
             .secrets
             .keys()
-            .map(|name| name.name.as_str())
+            .map(|name| &*name.name)
             .collect::<Vec<_>>(),
         ["g"]
     );

@@ -91,7 +91,11 @@ impl Route {
         };
         Self {
             name: object.to_string().into(),
-            model: entry.names.first().map_or("", String::as_str).into(),
+            model: match entry.names.first() {
+                // As most Routes have it.
+                Some(same) if **same == *object.name => Arc::clone(&object.name),
+                first => first.map_or("", String::as_str).into(),
+            },
             targets: targets.into(),
             sequence: Sequence::new(entry.strategy, &candidates, before.map(|route| &route.sequence)),
             settings: commons.settings(settings),

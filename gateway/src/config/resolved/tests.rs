@@ -33,7 +33,7 @@ fn objects(priced: u64, text: &str) -> Vec<Value> {
 fn same(before: &Config, after: &Config) -> Vec<String> {
     let pairs = before.all_routes().into_iter().zip(after.all_routes());
     let same = pairs.filter(|(one, other)| Arc::ptr_eq(one, other));
-    same.map(|(route, _)| route.object().name).collect()
+    same.map(|(route, _)| route.object().name.to_string()).collect()
 }
 
 #[test]

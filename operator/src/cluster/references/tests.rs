@@ -66,7 +66,7 @@ async fn a_secret_without_the_label_is_added_without_what_is_in_it_and_asked_for
     for _ in 0..2 {
         let mut resources = named(&["plain", "labelled", "none", "plain"]);
         references.fill(&mut resources).await;
-        let found: Vec<String> = resources.secrets.keys().map(|name| name.name.clone()).collect();
+        let found: Vec<String> = resources.secrets.keys().map(|name| name.name.to_string()).collect();
         assert_eq!(found, ["plain"]);
         assert_eq!(resources.secrets[&ObjectName::new("llm", "plain")].data, None);
     }

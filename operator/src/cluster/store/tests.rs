@@ -207,7 +207,7 @@ proptest! {
             }
         }
         let texts = |objects: BTreeMap<ObjectName, Arc<ConfigMap>>| {
-            objects.into_iter().map(|(name, object)| (name.name, object.data.clone())).collect::<BTreeMap<_, _>>()
+            objects.into_iter().map(|(name, object)| (name.name.to_string(), object.data.clone())).collect::<BTreeMap<_, _>>()
         };
         let mut before = BTreeMap::new();
         store.copy_into(&mut before);

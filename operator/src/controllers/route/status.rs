@@ -23,8 +23,8 @@ fn target(namespace: &str, target: &TargetEntry) -> TargetStatus {
     TargetStatus {
         name: target.name.clone(),
         prompt_revision: revision.map(|revision| {
-            if revision.namespace == namespace {
-                revision.name.clone()
+            if *revision.namespace == *namespace {
+                revision.name.to_string()
             } else {
                 revision.to_string()
             }

@@ -187,8 +187,8 @@ impl Caller {
             About::Object { id, uid } => ObjectReference {
                 api_version: Some(api_version(id).to_owned()),
                 kind: Some(id.kind.to_string()),
-                namespace: Some(id.name.namespace.clone()),
-                name: Some(id.name.name.clone()),
+                namespace: Some(id.name.namespace.to_string()),
+                name: Some(id.name.name.to_string()),
                 uid: uid.clone(),
                 ..ObjectReference::default()
             },
