@@ -38,7 +38,7 @@ impl Readiness {
     }
 
     /// Why the program is not ready, if it is not.
-    fn reasons(&self) -> Option<String> {
+    pub(crate) fn reasons(&self) -> Option<String> {
         let waiting = self.lock();
         let lines = waiting.iter().map(|(subject, reason)| format!("{subject}: {reason}\n"));
         (!waiting.is_empty()).then(|| lines.collect())

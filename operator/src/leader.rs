@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use campaign::{Action, Campaign, GIVE_UP};
 use lease::Leases;
 
+use crate::admin::Readiness;
+
 mod campaign;
 mod lease;
 
@@ -27,6 +29,8 @@ mod lease;
 const LOOK: Duration = Duration::from_millis(500);
 /// A leader that failed to renew tries again so soon.
 const RETRY: Duration = Duration::from_millis(500);
+/// What a replica that has not looked yet is not ready for.
+const SUBJECT: &str = "Lease";
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(3);
 /// How long the leader's work may take to stop before the Lease is handed back.
@@ -81,6 +85,7 @@ pub struct Elector {
     leadership: watch::Sender<Leadership>,
     raises: mpsc::Receiver<Raise>,
     random: SmallRng,
+    readiness: Readiness,
     last_error: Option<lease::Error>,
 }
 
@@ -114,7 +119,17 @@ pub fn work() -> (Work, mpsc::Receiver<Infallible>) {
 }
 
 /// Gets ready for the election. `seed` gives the identity of this process, and its looks their jitter.
-pub fn stand(client: Client, namespace: &str, lease: &str, pod_name: &str, seed: u64) -> (Elector, Leader) {
+///
+/// Until it has looked at the Lease once it is not ready: one that knows of no Lease and sees none leads at once, so whoever waits for
+/// it (a rollout) may count on it only from then on.
+pub fn stand(
+    client: Client,
+    (namespace, lease): (&str, &str),
+    pod_name: &str,
+    seed: u64,
+    readiness: Readiness,
+) -> (Elector, Leader) {
+    readiness.waits(SUBJECT, "not looked at yet");
     let mut random = SmallRng::seed_from_u64(seed);
     let identity = format!("{pod_name}_{:016x}", random.random::<u64>());
     let (leadership, receiver) = watch::channel(Leadership::Standby);
@@ -125,6 +140,7 @@ pub fn stand(client: Client, namespace: &str, lease: &str, pod_name: &str, seed:
         leadership,
         raises: asked,
         random,
+        readiness,
         last_error: None,
     };
     let leader = Leader {
@@ -217,6 +233,7 @@ impl Elector {
     async fn look(&mut self) -> Result<(), lease::Error> {
         let seen = within(self.leases.read()).await?;
         self.campaign.saw(seen, Instant::now());
+        self.readiness.is_there(SUBJECT);
         self.last_error = None;
         Ok(())
     }

@@ -47,10 +47,10 @@ pub async fn run(client: Client, settings: Settings) -> Result<(), Error> {
     let (work, working) = leader::work();
     let (elector, leader) = leader::stand(
         client.clone(),
-        &settings.namespace,
-        &settings.lease,
+        (&settings.namespace, &settings.lease),
         &settings.pod_name,
         rand::random(),
+        readiness.clone(),
     );
     let (cluster, watching) = Cluster::watch(&client, &settings, &readiness, &metrics);
     let cluster = Arc::new(cluster);

@@ -100,7 +100,11 @@ fn start(server: &Server, seed: u64) -> Replica {
         .with_max_level(tracing::Level::DEBUG)
         .with_writer(std::io::stderr)
         .try_init();
-    let (elector, leader) = stand(server.client(), "llm", "operator", "pod", seed);
+    start_with(server, seed, Readiness::default())
+}
+
+fn start_with(server: &Server, seed: u64, readiness: Readiness) -> Replica {
+    let (elector, leader) = stand(server.client(), ("llm", "operator"), "pod", seed, readiness);
     let stop = CancellationToken::new();
     let running = tokio::spawn(elector.run(stop.clone(), work().1));
     Replica { leader, stop, running }
@@ -170,4 +174,27 @@ async fn a_leader_that_is_overtaken_stops_with_an_error() {
     assert!(matches!(ended.unwrap().unwrap(), Err(Error::Lost { .. })));
     assert_eq!(*replica.leader.leadership().borrow(), Leadership::Standby);
     assert_eq!(server.spec("holderIdentity"), "other");
+}
+
+#[tokio::test]
+async fn a_standby_is_not_ready_before_it_has_looked_at_the_lease() {
+    let server = Server::default();
+    let first = start(&server, 1);
+    epoch(&first, 0).await;
+    server.change(|state| state.is_down = true);
+    let readiness = Readiness::default();
+    let second = start_with(&server, 2, readiness.clone());
+    sleep(LOOK).await;
+    assert_eq!(readiness.reasons().as_deref(), Some("Lease: not looked at yet\n"));
+    server.change(|state| state.is_down = false);
+    let ready = async {
+        while readiness.reasons().is_some() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), ready).await.unwrap();
+    // The Lease is deleted the moment it is ready: it knows of a leader, who makes the Lease anew.
+    server.change(|state| state.lease = None);
+    assert!(first.leader.raise_epoch_above(1).await.is_ok());
+    assert_eq!(*second.leader.leadership().borrow(), Leadership::Standby);
 }
