@@ -52,7 +52,7 @@ pub use lane::Clock;
 pub use schema::Newer;
 pub(crate) use schema::{newest, steps_from};
 pub use store::{Failure, Forget, StoreHealth};
-pub(crate) use store::{SharedLimits, Size, Store, Try, in_full, make_directory};
+pub(crate) use store::{Group, SharedLimits, Size, Store, Try, in_full, make_directory};
 
 /// Where and how records are kept.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub struct Settings {
     pub directory: PathBuf,
     /// Bytes that records not yet stored may take.
     pub capacity_bytes: usize,
-    /// How long a record waits for company.
+    /// How long a record waits for company at most.
     pub interval: Duration,
     /// Between two looks at what has grown too old or too much.
     pub tend_interval: Duration,
@@ -126,7 +126,7 @@ pub enum Error {
 }
 
 impl Settings {
-    /// 64 MiB, and five batches in two seconds.
+    /// 64 MiB; what is recorded is stored within two fifths of a second.
     pub fn new(directory: PathBuf, clock: Clock) -> Self {
         Self {
             directory,
@@ -153,7 +153,9 @@ impl Queue {
             retry_pause,
             clock,
         } = settings;
+        let room = Room::new(capacity_bytes);
         let terms = || Terms {
+            room: Arc::clone(&room),
             limit_bytes: capacity_bytes / 4,
             first_pause: retry_pause,
             clock,
@@ -167,7 +169,6 @@ impl Queue {
         });
         let analytics = Lane::open("analytics", terms(), move || opened.open());
 
-        let room = Room::new(capacity_bytes);
         let inbox = Arc::new(Inbox::new(Arc::clone(&room)));
         let healths = (examples.health(), analytics.health());
         let writer = Writer {

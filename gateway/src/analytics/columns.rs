@@ -3,23 +3,44 @@
 use std::sync::Arc;
 
 use duckdb::arrow::array::{
-    ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray as _, BooleanArray, Int32Array, Int64Array, RecordBatch, StringBuilder,
+    TimestampMicrosecondArray,
 };
-use duckdb::arrow::datatypes::{Field, Schema};
+use duckdb::arrow::compute::concat;
+use duckdb::arrow::datatypes::{Field, Int32Type, Schema};
 use duckdb::arrow::error::ArrowError;
 
-use super::kinds::{COLUMNS, Form, Kind, Kinds, common_finish_reason, configured_model};
+use super::kinds::{self, COLUMNS, Kind, common_finish_reason, configured_model};
+use super::lexicon::Lexicon;
 use super::names::{Names, Run};
+use super::numbers::Numbers;
 use crate::capture::Entry;
 use crate::capture::record::{Attempt, Record, Usage};
 
+/// Rows of a table.
+pub(super) struct Rows {
+    fields: Vec<Field>,
+    arrays: Vec<ArrayRef>,
+    forms: Vec<Form>,
+}
+
+/// What the values of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Value,
+    /// Numbers of names.
+    Name,
+    /// Numbers of kinds.
+    Kind,
+}
+
 /// Rows of the table `request_facts`.
-pub(super) fn facts(entries: &[&Entry], names: &mut Names, kinds: &mut Kinds) -> Result<RecordBatch, ArrowError> {
-    let numbers = kinds.numbers(entries, names);
-    let mut columns = Columns::of(entries, names);
+pub(super) fn facts(entries: &[Entry], lexicon: &mut Lexicon) -> Rows {
+    let numbers = lexicon.numbers(entries);
+    let mut columns = Columns::of(entries, &mut lexicon.names);
     columns.text("id", |entry| Some(&*entry.record.id));
     columns.timestamp("created", |entry| entry.record.started_unix_micros);
-    columns.push("kind", Arc::new(Int32Array::from(numbers)));
+    columns.push("kind", Arc::new(Int32Array::from(numbers)), Form::Kind);
     columns.name("key_name", |entry| entry.record.key.as_deref());
     columns.name("snapshot_name", |entry| Some(&*entry.record.snapshot_revision));
     columns.text("requested_model_text", |entry| match configured_model(&entry.record) {
@@ -54,7 +75,7 @@ pub(super) fn facts(entries: &[&Entry], names: &mut Names, kinds: &mut Kinds) ->
     columns.text("upstream_id", |entry| {
         only_attempt(&entry.record)?.upstream_id.as_deref()
     });
-    columns.into_batch()
+    columns.rows
 }
 
 /// Rows of the table `request_kinds`.
@@ -64,15 +85,15 @@ pub(super) fn kinds(fresh: &[(i32, Kind)]) -> Result<RecordBatch, ArrowError> {
     columns.small("number", |(number, _)| Some(*number));
     for (column, (name, form)) in COLUMNS.into_iter().enumerate() {
         match form {
-            Form::Number => columns.small(name, |(_, kind)| kind.value(column)),
-            Form::Flag => columns.flag(name, |(_, kind)| kind.value(column).map(|value| value != 0)),
+            kinds::Form::Name | kinds::Form::Number => columns.small(name, |(_, kind)| kind.value(column)),
+            kinds::Form::Flag => columns.flag(name, |(_, kind)| kind.value(column).map(|value| value != 0)),
         }
     }
-    columns.into_batch()
+    columns.rows.into_batch()
 }
 
 /// Rows of the table `attempt_rows`.
-pub(super) fn attempts(entries: &[&Entry], names: &mut Names) -> Result<RecordBatch, ArrowError> {
+pub(super) fn attempts(entries: &[Entry], names: &mut Names) -> Rows {
     let rows: Vec<(i32, &Record, &Attempt)> = entries
         .iter()
         .filter(|entry| only_attempt(&entry.record).is_none())
@@ -101,16 +122,16 @@ pub(super) fn attempts(entries: &[&Entry], names: &mut Names) -> Result<RecordBa
     columns.name("prompt_name", |(.., attempt)| attempt.prompt.as_deref());
     columns.name("revision_name", |(.., attempt)| attempt.revision.as_deref());
     columns.cache_write(|(.., attempt)| attempt.usage);
-    columns.into_batch()
+    columns.rows
 }
 
 /// Rows of the table `names`.
-pub(super) fn names(fresh: &[(i32, Box<str>)]) -> Result<RecordBatch, ArrowError> {
+pub(super) fn names(fresh: &[(i32, Arc<str>)]) -> Result<RecordBatch, ArrowError> {
     let mut nameless = Names::default();
     let mut columns = Columns::of(fresh, &mut nameless);
     columns.small("id", |(id, _)| Some(*id));
     columns.text("name", |(_, name)| Some(&**name));
-    columns.into_batch()
+    columns.rows.into_batch()
 }
 
 /// The attempt of a request that had no other and says no more than its request does, but for its times and the provider's id:
@@ -125,52 +146,104 @@ fn only_attempt(record: &Record) -> Option<&Attempt> {
     says_the_same.then_some(attempt)
 }
 
+impl Rows {
+    pub(super) fn is_empty(&self) -> bool {
+        self.arrays.first().is_none_or(Array::is_empty)
+    }
+
+    /// The memory that they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.arrays.iter().map(Array::get_array_memory_size).sum()
+    }
+
+    /// All in one, with the file's numbers in the place of the lexicon's; none when there are none.
+    pub(super) fn join(
+        all: &[Self],
+        lexicon: &Lexicon,
+        numbers: &mut Numbers,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        let Some(first) = all.first() else { return Ok(None) };
+        let join = |column: usize| {
+            let arrays: Vec<_> = all
+                .iter()
+                .filter_map(|rows| Some(&**rows.arrays.get(column)?))
+                .collect();
+            concat(&arrays)
+        };
+        let arrays = first.forms.iter().enumerate().map(|(column, form)| {
+            let joined = join(column)?;
+            Ok(match form {
+                Form::Value => joined,
+                Form::Name => renumbered(&joined, |name| numbers.of_name(name, lexicon)),
+                Form::Kind => renumbered(&joined, |kind| numbers.of_kind(kind, lexicon)),
+            })
+        });
+        let joined = Self {
+            fields: first.fields.clone(),
+            arrays: arrays.collect::<Result<_, ArrowError>>()?,
+            forms: Vec::new(),
+        };
+        joined.into_batch().map(Some)
+    }
+
+    fn into_batch(self) -> Result<RecordBatch, ArrowError> {
+        RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.arrays)
+    }
+}
+
+fn renumbered(numbers: &ArrayRef, mut number: impl FnMut(i32) -> i32) -> ArrayRef {
+    let numbers = numbers.as_primitive::<Int32Type>();
+    Arc::new(numbers.iter().map(|old| old.map(&mut number)).collect::<Int32Array>())
+}
+
 struct Columns<'a, 'n, R> {
-    rows: &'a [R],
+    source: &'a [R],
     names: &'n mut Names,
-    fields: Vec<Field>,
-    arrays: Vec<ArrayRef>,
+    rows: Rows,
 }
 
 impl<'a, 'n, R> Columns<'a, 'n, R> {
-    fn of(rows: &'a [R], names: &'n mut Names) -> Self {
-        Self {
-            rows,
-            names,
+    fn of(source: &'a [R], names: &'n mut Names) -> Self {
+        let rows = Rows {
             fields: Vec::new(),
             arrays: Vec::new(),
-        }
+            forms: Vec::new(),
+        };
+        Self { source, names, rows }
     }
 
     fn text(&mut self, name: &str, value: impl Fn(&'a R) -> Option<&'a str>) {
-        let mut texts = StringBuilder::with_capacity(self.rows.len(), self.rows.len() * 16);
-        for row in self.rows {
+        let mut texts = StringBuilder::with_capacity(self.source.len(), self.source.len() * 16);
+        for row in self.source {
             texts.append_option(value(row));
         }
-        self.push(name, Arc::new(texts.finish()));
+        self.push(name, Arc::new(texts.finish()), Form::Value);
     }
 
     /// Text of which there is little variety; most often it is that of the row before.
     fn name(&mut self, name: &str, value: impl Fn(&'a R) -> Option<&'a str>) {
         let mut run = Run::of(self.names);
         let ids: Int32Array = self
-            .rows
+            .source
             .iter()
             .map(|row| value(row).map(|name| run.id(name)))
             .collect();
-        self.push(name, Arc::new(ids));
+        self.push(name, Arc::new(ids), Form::Name);
     }
 
     fn flag(&mut self, name: &str, value: impl Fn(&'a R) -> Option<bool>) {
-        self.push(name, Arc::new(self.rows.iter().map(value).collect::<BooleanArray>()));
+        let values: BooleanArray = self.source.iter().map(value).collect();
+        self.push(name, Arc::new(values), Form::Value);
     }
 
     fn small(&mut self, name: &str, value: impl Fn(&'a R) -> Option<i32>) {
-        self.push(name, Arc::new(self.rows.iter().map(value).collect::<Int32Array>()));
+        let values: Int32Array = self.source.iter().map(value).collect();
+        self.push(name, Arc::new(values), Form::Value);
     }
 
     fn signed(&mut self, name: &str, value: impl Fn(&'a R) -> Option<i64>) {
-        self.push(name, Arc::new(self.rows.iter().map(value).collect::<Int64Array>()));
+        let values: Int64Array = self.source.iter().map(value).collect();
+        self.push(name, Arc::new(values), Form::Value);
     }
 
     /// What does not fit in 63 bits becomes the most that does; no count of tokens or microseconds gets there.
@@ -181,8 +254,8 @@ impl<'a, 'n, R> Columns<'a, 'n, R> {
     }
 
     fn timestamp(&mut self, name: &str, unix_micros: impl Fn(&'a R) -> i64) {
-        let times: Vec<i64> = self.rows.iter().map(unix_micros).collect();
-        self.push(name, Arc::new(TimestampMicrosecondArray::from(times)));
+        let times: Vec<i64> = self.source.iter().map(unix_micros).collect();
+        self.push(name, Arc::new(TimestampMicrosecondArray::from(times)), Form::Value);
     }
 
     fn usage(&mut self, usage: impl Fn(&'a R) -> Option<Usage>) {
@@ -202,12 +275,9 @@ impl<'a, 'n, R> Columns<'a, 'n, R> {
         });
     }
 
-    fn push(&mut self, name: &str, array: ArrayRef) {
-        self.fields.push(Field::new(name, array.data_type().clone(), true));
-        self.arrays.push(array);
-    }
-
-    fn into_batch(self) -> Result<RecordBatch, ArrowError> {
-        RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.arrays)
+    fn push(&mut self, name: &str, array: ArrayRef, form: Form) {
+        self.rows.fields.push(Field::new(name, array.data_type().clone(), true));
+        self.rows.arrays.push(array);
+        self.rows.forms.push(form);
     }
 }

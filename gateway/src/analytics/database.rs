@@ -11,19 +11,20 @@ use duckdb::arrow::error::ArrowError;
 use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::types::{TimeUnit, Value};
 
-use super::kinds::Kinds;
-use super::names::Names;
+use super::gathered::Gathered;
+use super::lexicon::Lexicon;
+use super::numbers::Numbers;
 use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_FACTS, REQUEST_KINDS};
 use super::{Error as QueryError, columns, opening};
-use crate::capture::{Entry, Forget, Newer, SharedLimits, Size, Store, Try};
+use crate::capture::{Forget, Newer, SharedLimits, Size, Store, Try};
 
 pub(crate) const FILE: &str = "analytics.duckdb";
 pub(crate) const LOG: &str = "analytics.duckdb.wal";
 /// The only one, below that of the file, in which the engine may write files that somebody names. What a backup left in it is removed at
 /// the start: no name that a person would give to copies of their own.
 pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
-/// Rows of a batch that take more, for long texts are among them, are written with the memory of questions.
-const LARGE_BATCH_BYTES: usize = 4 << 20;
+/// Rows that take more, for long texts are among them, are written with the memory of questions.
+const LARGE_GROUP_BYTES: usize = 4 << 20;
 
 /// The file, which may be closed, and opened again after a failure. Nothing may have it open twice in one process: that is
 /// what the gate is for. Queries hold it shared for as long as they run.
@@ -54,9 +55,7 @@ pub(super) struct Asking<'a>(&'a Mutex<Asked>);
 pub(crate) struct Writer {
     pub(super) connection: Connection,
     /// Those of the file, as long as no write has failed; after that the writer is not used again.
-    pub(super) names: Names,
-    /// The same of kinds.
-    pub(super) kinds: Kinds,
+    pub(super) numbers: Numbers,
     pub(super) limits: SharedLimits,
     pub(super) directory: PathBuf,
     /// When it was last looked for what is too old, in microseconds since 1970.
@@ -115,8 +114,7 @@ impl Database {
         self.shrink(&connection);
         *gate = Some(Mutex::new(connection.try_clone()?));
         Ok(Writer {
-            names: Names::stored(&connection)?,
-            kinds: Kinds::stored(&connection)?,
+            numbers: Numbers::stored(&connection)?,
             connection,
             limits: Arc::clone(&self.limits),
             directory: self.directory.clone(),
@@ -217,15 +215,15 @@ impl Drop for Asking<'_> {
 
 impl Store for Writer {
     type Error = Error;
+    type Group = Gathered;
 
-    fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Error> {
-        match self.write_once(entries, this_is) {
+    fn write(&mut self, group: &Gathered, lexicon: &Lexicon, this_is: Try) -> Result<(), Error> {
+        match self.write_once(group, lexicon, this_is) {
             // All queries share the engine's memory; new requests come first.
             Err(error) if self.database.preempt_sql() => {
                 tracing::warn!(%error, "a query was stopped: it took what the store of analytics needs");
-                self.names = Names::stored(&self.connection)?;
-                self.kinds = Kinds::stored(&self.connection)?;
-                self.write_once(entries, Try::Again)
+                self.numbers = Numbers::stored(&self.connection)?;
+                self.write_once(group, lexicon, Try::Again)
             }
             written => written,
         }
@@ -261,32 +259,25 @@ impl Store for Writer {
 }
 
 impl Writer {
-    fn write_once(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Error> {
-        let stored = match this_is {
-            Try::First => HashSet::new(),
-            Try::Again => stored_ids(&self.connection, entries)?,
-        };
-        let entries: Vec<&Entry> = entries
-            .iter()
-            .filter(|entry| !stored.contains(&*entry.record.id))
-            .collect();
-        let facts = columns::facts(&entries, &mut self.names, &mut self.kinds)?;
-        let attempts = columns::attempts(&entries, &mut self.names)?;
-        let kinds = columns::kinds(&self.kinds.take_fresh())?;
-        let names = columns::names(&self.names.take_fresh())?;
+    fn write_once(&mut self, group: &Gathered, lexicon: &Lexicon, this_is: Try) -> Result<(), Error> {
+        let mut rows = group.numbered(lexicon, &mut self.numbers)?;
+        if this_is == Try::Again {
+            rows = rows.without(&stored_ids(&self.connection, group.span())?)?;
+        }
+        let kinds = columns::kinds(&self.numbers.kinds.take_fresh())?;
+        let names = columns::names(&self.numbers.names.take_fresh())?;
         // What does not find memory while it is written may leave the engine's own state in disorder: it is looked at before.
-        let bytes = facts.get_array_memory_size() + attempts.get_array_memory_size();
-        let _memory = if bytes > LARGE_BATCH_BYTES {
+        let _memory = if rows.bytes() > LARGE_GROUP_BYTES {
             Some(self.database.ask(&self.connection)?)
         } else {
             None
         };
         let transaction = self.connection.transaction()?;
         for (table, rows) in [
-            (NAMES, names),
-            (REQUEST_KINDS, kinds),
-            (REQUEST_FACTS, facts),
-            (ATTEMPT_ROWS, attempts),
+            (NAMES, Some(names)),
+            (REQUEST_KINDS, Some(kinds)),
+            (REQUEST_FACTS, rows.facts),
+            (ATTEMPT_ROWS, rows.attempts),
         ] {
             append(&transaction, table, rows)?;
         }
@@ -294,19 +285,18 @@ impl Writer {
     }
 }
 
-fn append(connection: &Connection, table: &str, rows: RecordBatch) -> duckdb::Result<()> {
-    if rows.num_rows() == 0 {
+fn append(connection: &Connection, table: &str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
+    let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) else {
         return Ok(());
-    }
+    };
     let mut appender = connection.appender(table)?;
     appender.append_record_batch(rows)?;
     appender.flush()
 }
 
-/// Ids of the time that `entries` span.
-fn stored_ids(connection: &Connection, entries: &[Entry]) -> duckdb::Result<HashSet<String>> {
-    let times = || entries.iter().map(|entry| entry.record.started_unix_micros);
-    let (Some(first), Some(last)) = (times().min(), times().max()) else {
+/// Ids of a time, in microseconds since 1970.
+fn stored_ids(connection: &Connection, span: Option<(i64, i64)>) -> duckdb::Result<HashSet<String>> {
+    let Some((first, last)) = span else {
         return Ok(HashSet::new());
     };
     let mut statement = connection.prepare("SELECT id FROM request_rows WHERE created BETWEEN ? AND ?")?;

@@ -1,29 +1,30 @@
 //! What many requests have in common, by number, as the table `request_kinds` has it. A kind is given its number when a row first needs it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use duckdb::Connection;
 
-use super::names::{Names, Run};
+use super::names::Names;
 use crate::capture::Entry;
-use crate::capture::record::{Attempt, Record};
+use crate::capture::record::Record;
 
 /// Columns of the table after `number`.
 pub(super) const COLUMNS: [(&str, Form); 14] = [
-    ("route_name", Form::Number),
-    ("requested_model_name", Form::Number),
+    ("route_name", Form::Name),
+    ("requested_model_name", Form::Name),
     ("streamed", Form::Flag),
-    ("outcome_name", Form::Number),
+    ("outcome_name", Form::Name),
     ("status", Form::Number),
-    ("finish_reason_name", Form::Number),
+    ("finish_reason_name", Form::Name),
     ("attempt_count", Form::Number),
-    ("target_name", Form::Number),
-    ("provider_name", Form::Number),
-    ("model_name", Form::Number),
+    ("target_name", Form::Name),
+    ("provider_name", Form::Name),
+    ("model_name", Form::Name),
     ("tokens_estimated", Form::Flag),
     ("content_kept", Form::Flag),
-    ("prompt_name", Form::Number),
-    ("revision_name", Form::Number),
+    ("prompt_name", Form::Name),
+    ("revision_name", Form::Name),
 ];
 /// In the place of null: nothing here is negative.
 const NONE: i32 = -1;
@@ -31,6 +32,8 @@ const NONE: i32 = -1;
 /// How a column is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
+    /// The number of a name.
+    Name,
     Number,
     Flag,
 }
@@ -39,7 +42,7 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind([i32; COLUMNS.len()]);
 
-/// What the writer knows.
+/// What the writer knows, or what the rows have that are gathered.
 #[derive(Default)]
 pub(super) struct Kinds {
     known: HashMap<Kind, i32>,
@@ -47,17 +50,49 @@ pub(super) struct Kinds {
     fresh: Vec<(i32, Kind)>,
 }
 
-/// The kinds of some requests, filled column by column.
-struct Filling<'a, 'n> {
-    entries: &'a [&'a Entry],
-    names: &'n mut Names,
-    kinds: Vec<Kind>,
-    column: usize,
-}
-
 impl Kind {
     pub(super) fn value(&self, column: usize) -> Option<i32> {
         self.0.get(column).copied().filter(|value| *value != NONE)
+    }
+
+    /// Of a request.
+    pub(super) fn of(entry: &Entry, names: &mut Names) -> Self {
+        let record = &entry.record;
+        let answering = record.attempts.last();
+        let mut name = |name: Option<&Arc<str>>| name.map_or(NONE, |name| names.shared_id(name));
+        let route = name(record.route.as_ref());
+        let target = name(answering.map(|attempt| &attempt.target));
+        let provider = name(answering.map(|attempt| &attempt.provider));
+        let model = name(answering.map(|attempt| &attempt.model));
+        let prompt = name(answering.and_then(|attempt| attempt.prompt.as_ref()));
+        let revision = name(answering.and_then(|attempt| attempt.revision.as_ref()));
+        let mut word = |word: Option<&str>| word.map_or(NONE, |word| names.id(word));
+        Self([
+            route,
+            word(configured_model(record)),
+            record.streamed.into(),
+            word(Some(record.outcome.as_str())),
+            record.status.into(),
+            word(common_finish_reason(record)),
+            i32::try_from(record.attempts.len()).unwrap_or(NONE),
+            target,
+            provider,
+            model,
+            record.usage.map_or(NONE, |usage| usage.estimated.into()),
+            content_kept(entry).map_or(NONE, i32::from),
+            prompt,
+            revision,
+        ])
+    }
+
+    /// The same with other numbers for its names.
+    pub(super) fn renamed(mut self, mut number: impl FnMut(i32) -> i32) -> Self {
+        for ((_, form), value) in COLUMNS.iter().zip(&mut self.0) {
+            if *form == Form::Name && *value != NONE {
+                *value = number(*value);
+            }
+        }
+        self
     }
 }
 
@@ -92,17 +127,13 @@ impl Kinds {
         std::mem::take(&mut self.fresh)
     }
 
-    /// The number of each request's kind, most often that of the row before.
-    pub(super) fn numbers<'a>(&mut self, entries: &'a [&'a Entry], names: &mut Names) -> Vec<i32> {
-        let mut before = None;
-        let mut number = |kind: Kind| match before {
-            Some((known, number)) if known == kind => number,
-            _ => before.insert((kind, self.number(kind))).1,
-        };
-        kinds_of(entries, names).into_iter().map(&mut number).collect()
+    /// The kind of a number, of those that have got theirs since fresh ones were taken.
+    pub(super) fn fresh_kind(&self, number: i32) -> Option<Kind> {
+        let (_, kind) = self.fresh.get(usize::try_from(number).ok()?)?;
+        Some(*kind)
     }
 
-    fn number(&mut self, kind: Kind) -> i32 {
+    pub(super) fn number(&mut self, kind: Kind) -> i32 {
         if let Some(number) = self.known.get(&kind) {
             return *number;
         }
@@ -114,53 +145,7 @@ impl Kinds {
     }
 }
 
-fn kinds_of<'a>(entries: &'a [&'a Entry], names: &mut Names) -> Vec<Kind> {
-    let mut filling = Filling {
-        entries,
-        names,
-        kinds: vec![Kind([NONE; COLUMNS.len()]); entries.len()],
-        column: 0,
-    };
-    filling.name(|entry| entry.record.route.as_deref());
-    filling.name(|entry| configured_model(&entry.record));
-    filling.number(|entry| Some(entry.record.streamed.into()));
-    filling.name(|entry| Some(entry.record.outcome.as_str()));
-    filling.number(|entry| Some(entry.record.status.into()));
-    filling.name(|entry| common_finish_reason(&entry.record));
-    filling.number(|entry| i32::try_from(entry.record.attempts.len()).ok());
-    filling.name(|entry| answering(entry).map(|attempt| &*attempt.target));
-    filling.name(|entry| answering(entry).map(|attempt| &*attempt.provider));
-    filling.name(|entry| answering(entry).map(|attempt| &*attempt.model));
-    filling.number(|entry| Some(entry.record.usage?.estimated.into()));
-    filling.number(|entry| content_kept(entry).map(i32::from));
-    filling.name(|entry| answering(entry)?.prompt.as_deref());
-    filling.name(|entry| answering(entry)?.revision.as_deref());
-    filling.kinds
-}
-
-impl<'a> Filling<'a, '_> {
-    fn name(&mut self, name: impl Fn(&'a Entry) -> Option<&'a str>) {
-        let mut run = Run::of(self.names);
-        for (kind, entry) in self.kinds.iter_mut().zip(self.entries) {
-            kind.0[self.column] = name(entry).map_or(NONE, |name| run.id(name));
-        }
-        self.column += 1;
-    }
-
-    fn number(&mut self, number: impl Fn(&'a Entry) -> Option<i32>) {
-        for (kind, entry) in self.kinds.iter_mut().zip(self.entries) {
-            kind.0[self.column] = number(entry).unwrap_or(NONE);
-        }
-        self.column += 1;
-    }
-}
-
-/// The attempt that answered, if any did.
-fn answering(entry: &Entry) -> Option<&Attempt> {
-    entry.record.attempts.last()
-}
-
-fn content_kept(entry: &Entry) -> Option<bool> {
+pub(super) fn content_kept(entry: &Entry) -> Option<bool> {
     match &entry.record.content {
         Some(_) => Some(true),
         None => (entry.content_dropped || entry.record.is_thinned).then_some(false),
@@ -173,7 +158,7 @@ pub(super) fn configured_model(record: &Record) -> Option<&str> {
 }
 
 /// The finish reason where it is one of those that providers have in common. What else one says is free text.
-pub(super) fn common_finish_reason(record: &Record) -> Option<&str> {
+pub(super) fn common_finish_reason(record: &Record) -> Option<&'static str> {
     const COMMON: [&str; 12] = [
         "stop",
         "length",
@@ -188,48 +173,6 @@ pub(super) fn common_finish_reason(record: &Record) -> Option<&str> {
         "pause_turn",
         "refusal",
     ];
-    record.finish_reason.as_deref().filter(|reason| COMMON.contains(reason))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{COLUMNS, Kinds};
-    use crate::analytics::names::Names;
-    use crate::capture::Entry;
-    use crate::capture::record::Record;
-    use crate::capture::sample::Traffic;
-
-    #[test]
-    fn requests_that_differ_in_nothing_but_figures_are_of_one_kind() {
-        let mut traffic = Traffic::new(7);
-        let like: Vec<Record> = traffic.records(20);
-        let records = (0..2_000).map(|number| {
-            let figures = traffic.record();
-            Record {
-                id: figures.id,
-                latency_micros: figures.latency_micros,
-                user: figures.user,
-                ..like[number % like.len()].clone()
-            }
-        });
-        let content_dropped = false;
-        let entries: Vec<Entry> = records
-            .map(|record| Entry {
-                record,
-                content_dropped,
-            })
-            .collect();
-        let entries: Vec<&Entry> = entries.iter().collect();
-        let (mut kinds, mut names) = (Kinds::default(), Names::default());
-        let numbers = kinds.numbers(&entries, &mut names);
-        let fresh = kinds.take_fresh();
-        assert_eq!((fresh.len(), kinds.len()), (20, 20));
-        assert_eq!(kinds.numbers(&entries, &mut names), numbers);
-        assert_eq!(kinds.take_fresh(), []);
-        let status = COLUMNS.iter().position(|(name, _)| *name == "status").unwrap();
-        for (entry, number) in entries.iter().zip(numbers) {
-            let (_, kind) = fresh.iter().find(|(known, _)| *known == number).unwrap();
-            assert_eq!(kind.value(status), Some(entry.record.status.into()));
-        }
-    }
+    let reason = record.finish_reason.as_deref()?;
+    COMMON.into_iter().find(|common| *common == reason)
 }

@@ -1,17 +1,18 @@
 //! Names by number, as the table `names` has them. A name is given its number when a row first needs it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use duckdb::Connection;
 
-/// What the writer knows.
+/// What the writer knows, or what the rows have that are gathered.
 #[derive(Default)]
 pub(super) struct Names {
-    known: HashMap<Box<str>, i32>,
+    known: HashMap<Arc<str>, i32>,
     /// Numbers below `next` that no row has, the least one last: the views look names up in a list as long as the greatest number.
     free: Vec<i32>,
     next: i32,
-    fresh: Vec<(i32, Box<str>)>,
+    fresh: Vec<(i32, Arc<str>)>,
 }
 
 /// Gives numbers to one name after the other; most often one is that of before.
@@ -22,7 +23,7 @@ pub(super) struct Run<'a, 'n> {
 
 /// What a query knows. Our own queries read rows by number and name them afterwards: planning the nine joins of the views
 /// takes longer than most answers.
-pub(super) struct Book(HashMap<i32, Box<str>>);
+pub(super) struct Book(HashMap<i32, Arc<str>>);
 
 impl Names {
     /// The names of an opened file.
@@ -40,16 +41,34 @@ impl Names {
     }
 
     pub(super) fn id(&mut self, name: &str) -> i32 {
-        if let Some(id) = self.known.get(name) {
-            return *id;
+        match self.known.get(name) {
+            Some(id) => *id,
+            None => self.add(name.into()),
         }
+    }
+
+    /// As [`Self::id`], for a name that is shared.
+    pub(super) fn shared_id(&mut self, name: &Arc<str>) -> i32 {
+        match self.known.get(name) {
+            Some(id) => *id,
+            None => self.add(Arc::clone(name)),
+        }
+    }
+
+    /// The name of a number, of those that have got theirs since fresh ones were taken.
+    pub(super) fn fresh_name(&self, id: i32) -> Option<&Arc<str>> {
+        let (_, name) = self.fresh.get(usize::try_from(id).ok()?)?;
+        Some(name)
+    }
+
+    fn add(&mut self, name: Arc<str>) -> i32 {
         let id = self.free.pop().unwrap_or_else(|| {
             let id = self.next;
             self.next = id.saturating_add(1);
             id
         });
-        self.known.insert(name.into(), id);
-        self.fresh.push((id, name.into()));
+        self.known.insert(Arc::clone(&name), id);
+        self.fresh.push((id, name));
         id
     }
 
@@ -58,7 +77,7 @@ impl Names {
     }
 
     /// Names that were given a number since this was last asked; they are not stored yet.
-    pub(super) fn take_fresh(&mut self) -> Vec<(i32, Box<str>)> {
+    pub(super) fn take_fresh(&mut self) -> Vec<(i32, Arc<str>)> {
         std::mem::take(&mut self.fresh)
     }
 }

@@ -12,13 +12,13 @@ use crate::capture::{make_directory, newest, steps_from};
 const CATALOG: &str = "analytics";
 /// Rows of a table that are written, compressed and deleted together. A transaction of as many goes right into the file: nothing of it waits
 /// in memory or in the log to be written again. Each group costs memory for as long as the file is open, some kilobytes a column.
-pub(crate) const GROUP_ROWS: usize = 8192;
+pub(super) const GROUP_ROWS: usize = 8192;
 /// How the file is written: what the engine linked here knows. A file of before is brought to it.
 const STORAGE_VERSION: &str = "v1.5.0";
 /// The unit of the file, and of memory: a query holds one of each column. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
 /// What the engine may take while rows are only written: what it would keep of the file in order not to read it again is not worth more.
-const LITTLE_MEMORY: &str = "12MB";
+const LITTLE_MEMORY: &str = "10MB";
 /// The same while questions are asked, while a log is read, and always for a file of larger blocks, which it keeps.
 const MUCH_MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Rows that are only in the log are in memory, three times as large as there.

@@ -7,9 +7,9 @@ use duckdb::types::Value;
 use duckdb::{Connection, ToSql};
 
 use super::database::{Error, Writer};
-use super::kinds::Kinds;
 use super::measures::{FIRST_TOKEN_STEPS, LATENCY_STEPS};
-use super::names::{Book, Names};
+use super::names::Book;
+use super::numbers::Numbers;
 use super::tables::NAMED;
 use crate::capture::policy::{Limits, LimitsByRoute};
 use crate::capture::{Forget, Size};
@@ -175,7 +175,7 @@ impl Writer {
     /// Deletes kinds and names that no row has any more: once an hour, or when there are many.
     fn prune_names(&mut self) -> Result<(), Error> {
         let is_due = self.pruned.is_none_or(|pruned| pruned.elapsed().as_secs() >= 3600);
-        if !is_due && self.names.len() < MANY_NAMES && self.kinds.len() < MANY_KINDS {
+        if !is_due && self.numbers.names.len() < MANY_NAMES && self.numbers.kinds.len() < MANY_KINDS {
             return Ok(());
         }
         self.pruned = Some(std::time::Instant::now());
@@ -193,8 +193,7 @@ impl Writer {
         let kinds = "DELETE FROM request_kinds WHERE number NOT IN (SELECT kind FROM request_facts)";
         self.connection.execute(kinds, [])?;
         self.connection.execute(&unused, [])?;
-        self.kinds = Kinds::stored(&self.connection)?;
-        self.names = Names::stored(&self.connection)?;
+        self.numbers = Numbers::stored(&self.connection)?;
         Ok(())
     }
 

@@ -1,13 +1,14 @@
-//! What waits to be stored, and the room that it takes. Room is given back when the last store has let go of a batch.
+//! What waits to be taken up by the stores, and the room that it takes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::record::Record;
-use crate::analytics::GROUP_ROWS;
 
-/// Records in one batch at most: one transaction in each store. A full batch is a whole group of rows of the store of analytics.
-pub(super) const BATCH_RECORDS: usize = GROUP_ROWS;
+/// Records in one batch at most. So many, with what they point to, are still in the processor's cache when they are taken up; and the memory
+/// that they give back is there as well when the next ones need it.
+pub(super) const BATCH_RECORDS: usize = 1024;
 
 /// A record, and whether its content had to be left out.
 #[derive(Clone, Debug)]
@@ -24,12 +25,21 @@ pub(super) struct Room {
     held_bytes: AtomicUsize,
 }
 
-/// Records that are stored together.
+/// Records that are taken up together.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub entries: Vec<Entry>,
-    pub bytes: usize,
+    entries: Vec<Entry>,
+    bytes: usize,
+    /// When its first record came.
+    opened: Option<Instant>,
     room: Arc<Room>,
+}
+
+/// Room for what was taken up, which nothing refuses any more.
+#[derive(Debug)]
+pub(super) struct Held {
+    room: Arc<Room>,
+    bytes: usize,
 }
 
 impl Room {
@@ -73,8 +83,8 @@ impl Room {
         self.capacity_bytes
     }
 
-    /// A batch past this is stored without waiting for the timer. As many records without content as a batch may have are less.
-    pub(super) fn batch_bytes(&self) -> usize {
+    /// What takes more goes on without waiting for the timer. As many records without content as a batch may have take less.
+    pub(super) fn group_bytes(&self) -> usize {
         self.capacity_bytes / 12
     }
 }
@@ -85,25 +95,56 @@ impl Batch {
         Self {
             entries: memory,
             bytes: 0,
+            opened: None,
             room: Arc::clone(room),
         }
     }
 
     /// Adds an entry for which `bytes` of room were taken.
     pub(super) fn push(&mut self, entry: Entry, bytes: usize) {
+        self.opened.get_or_insert_with(Instant::now);
         self.entries.push(entry);
         self.bytes += bytes;
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH_RECORDS || self.bytes >= self.room.batch_bytes()
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
-    /// The emptied memory, to be used again; the room is given back.
-    pub(super) fn into_memory(mut self) -> Vec<Entry> {
-        let mut entries = std::mem::take(&mut self.entries);
-        entries.clear();
-        entries
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= BATCH_RECORDS || self.bytes >= self.room.group_bytes()
+    }
+
+    /// The entries, and when the first of them came; the room is given back: who keeps anything of them holds room anew.
+    pub(super) fn into_entries(mut self) -> (Vec<Entry>, Instant) {
+        let opened = self.opened.unwrap_or_else(Instant::now);
+        (std::mem::take(&mut self.entries), opened)
+    }
+}
+
+impl Held {
+    pub(super) fn new(room: &Arc<Room>) -> Self {
+        Self {
+            room: Arc::clone(room),
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Holds so much from here on.
+    pub(super) fn set(&mut self, bytes: usize) {
+        self.room.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.room.give_back(self.bytes);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.room.give_back(self.bytes);
     }
 }
 

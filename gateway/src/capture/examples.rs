@@ -9,7 +9,7 @@ use super::answer::Reading;
 use super::batch::Entry;
 use super::record::{Content, Outcome, Record};
 use super::schema::{Newer, newest, steps_from};
-use super::store::{Forget, SharedLimits, Size, Store, Try, make_directory};
+use super::store::{Forget, Group, SharedLimits, Size, Store, Try, make_directory};
 
 mod retention;
 
@@ -74,6 +74,16 @@ INSERT INTO examples (id, route, created_unix_micros, key, external_user, target
     output, tool_calls, finish_reason, prompt_tokens, completion_tokens, prompt, revision)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
 ON CONFLICT (id) DO NOTHING";
+
+/// Examples in one transaction at most: more would hold the other store up for long.
+const GROUP_EXAMPLES: usize = 1024;
+
+/// Requests whose content is kept.
+#[derive(Default)]
+pub(super) struct Contents {
+    entries: Vec<Entry>,
+    bytes: usize,
+}
 
 /// An open store of examples.
 pub(super) struct Examples {
@@ -164,17 +174,39 @@ fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> 
     transaction.commit()
 }
 
+impl Group for Contents {
+    type Book = ();
+
+    fn gather(&mut self, entries: &mut Vec<Entry>, (): &mut ()) {
+        let captured = entries.extract_if(.., |entry| entry.record.content.is_some());
+        self.entries
+            .extend(captured.inspect(|entry| self.bytes += entry.record.retained_bytes()));
+    }
+
+    fn requests(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= GROUP_EXAMPLES
+    }
+
+    fn tidy((): &mut ()) {}
+}
+
 impl Store for Examples {
     type Error = Error;
+    type Group = Contents;
 
-    fn write(&mut self, entries: &[Entry], _: Try) -> Result<(), Error> {
-        let mut captured = entries
+    fn write(&mut self, group: &Contents, (): &(), _: Try) -> Result<(), Error> {
+        let captured = group
+            .entries
             .iter()
-            .filter_map(|entry| Some((&entry.record, entry.record.content.as_ref()?)))
-            .peekable();
-        if captured.peek().is_none() {
-            return Ok(());
-        }
+            .filter_map(|entry| Some((&entry.record, entry.record.content.as_ref()?)));
         self.counts.follow(&self.limits.load());
         let transaction = self.connection.transaction()?;
         {

@@ -2,7 +2,7 @@
 //! held across an await or a disk write.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -20,11 +20,11 @@ struct State {
     open: Batch,
     waiting: Vec<oneshot::Sender<()>>,
     errands: Vec<Errand>,
-    /// The writer has taken batches and not come back for more.
+    /// The writer has taken batches that are not stored yet.
     writing: bool,
     closing: bool,
     closed: bool,
-    /// Memory of a stored batch, for the next one.
+    /// Memory of a batch that was taken up, for the next one.
     spare: Vec<Entry>,
 }
 
@@ -37,6 +37,13 @@ pub(super) struct Turn {
     pub errands: Vec<Errand>,
     /// Nothing comes after this turn.
     pub last: bool,
+}
+
+impl Turn {
+    /// Whether somebody waits until all batches so far were tried.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.last || !self.waiting.is_empty() || !self.errands.is_empty()
+    }
 }
 
 impl Inbox {
@@ -79,7 +86,7 @@ impl Inbox {
     /// What ends when everything pushed so far was tried; none when nothing is on its way.
     pub(super) fn barrier(&self) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
-        let idle = !state.writing && state.full.is_empty() && state.open.entries.is_empty();
+        let idle = !state.writing && state.full.is_empty() && state.open.is_empty();
         if idle || state.closed {
             return None;
         }
@@ -100,11 +107,10 @@ impl Inbox {
         }
     }
 
-    /// Waits for a full batch, a barrier, an errand, the end, or `interval`.
-    pub(super) fn next_turn(&self, interval: Duration) -> Turn {
-        let deadline = Instant::now() + interval;
+    /// Waits for a full batch, a barrier, an errand, the end, or `deadline`. `is_holding`: not all that the writer has taken is stored.
+    pub(super) fn next_turn(&self, deadline: Instant, is_holding: bool) -> Turn {
         let mut state = self.lock();
-        state.writing = false;
+        state.writing = is_holding;
         while !state.closing && state.full.is_empty() && state.waiting.is_empty() && state.errands.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -141,16 +147,16 @@ impl Inbox {
         }
     }
 
-    /// The open batch stays to be filled while full ones keep the writer busy and nobody waits for it: whole groups of rows cost the stores
-    /// less. What is in it has waited for less than those took to come.
+    /// The open batch stays to be filled while full ones keep the writer busy and nobody waits for it. What is in it has waited for less
+    /// than those took to come.
     fn take(&self, state: &mut State) -> Turn {
         let mut batches = std::mem::take(&mut state.full);
         let may_wait = !batches.is_empty() && state.waiting.is_empty() && state.errands.is_empty() && !state.closing;
-        if !may_wait && !state.open.entries.is_empty() {
+        if !may_wait && !state.open.is_empty() {
             let memory = std::mem::take(&mut state.spare);
             batches.push(std::mem::replace(&mut state.open, Batch::new(&self.room, memory)));
         }
-        state.writing = !batches.is_empty();
+        state.writing |= !batches.is_empty();
         let last = state.closing && batches.is_empty();
         state.closed |= last;
         Turn {

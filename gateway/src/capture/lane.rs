@@ -1,14 +1,14 @@
-//! One store's own line of batches: what it could not take is tried again for a while, then given up and counted. Neither
-//! store waits for the other's recovery.
+//! One store's own line: what is gathered for it, and what it could not take, which is tried again for a while, then given up and counted.
+//! Neither store waits for the other, nor for its recovery.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::batch::Batch;
-use super::store::{Failure, Store, StoreHealth, Try, in_full};
+use super::batch::{Entry, Held, Room};
+use super::store::{Failure, Group, Store, StoreHealth, Try, in_full};
 
-/// Tries at one batch before it is given up.
+/// Tries at one group before it is given up.
 const TRIES: u32 = 6;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -22,19 +22,32 @@ pub(super) struct Lane<S: Store> {
     name: &'static str,
     opener: Box<dyn FnMut() -> Result<S, S::Error> + Send>,
     store: Option<S>,
-    line: VecDeque<Arc<Batch>>,
+    book: <S::Group as Group>::Book,
+    /// Is not to be written yet.
+    open: Gathered<S::Group>,
+    line: VecDeque<Gathered<S::Group>>,
     line_bytes: usize,
     terms: Terms,
     /// Failed tries in a row, at whatever.
     failures: u32,
-    /// Failed tries at the first batch of the line.
+    /// Failed tries at the first group of the line.
     tries: u32,
     next_try: Option<Instant>,
     health: SharedHealth,
 }
 
+/// A group with the room that it takes.
+struct Gathered<G> {
+    group: G,
+    held: Held,
+    /// When the first of its requests ended.
+    since: Option<Instant>,
+}
+
 /// How a lane deals with failure.
 pub(super) struct Terms {
+    /// Where what waits is counted.
+    pub room: Arc<Room>,
     /// What the line holds at most while its store fails.
     pub limit_bytes: usize,
     /// Between a failure and the next try; doubles from there.
@@ -53,6 +66,8 @@ impl<S: Store> Lane<S> {
             name,
             opener: Box::new(opener),
             store: None,
+            book: Default::default(),
+            open: Gathered::new(&terms.room),
             line: VecDeque::new(),
             line_bytes: 0,
             terms,
@@ -71,19 +86,43 @@ impl<S: Store> Lane<S> {
         Arc::clone(&self.health)
     }
 
-    pub(super) fn push(&mut self, batch: Arc<Batch>) {
-        self.line_bytes += batch.bytes;
-        self.line.push_back(batch);
+    /// Takes what the store keeps of these requests, the first of which ended at `opened`.
+    pub(super) fn gather(&mut self, entries: &mut Vec<Entry>, opened: Instant) {
+        let Gathered { group, held, since } = &mut self.open;
+        group.gather(entries, &mut self.book);
+        if group.requests() > 0 {
+            since.get_or_insert(opened);
+        }
+        held.set(group.bytes());
+        if group.is_full() || held.bytes() >= self.terms.room.group_bytes() {
+            self.settle(Duration::ZERO);
+        }
     }
 
-    /// Stores what it can. After a failure nothing is tried before the pause is over.
-    pub(super) fn advance(&mut self) {
+    /// When the first request of what is not to be written yet ended.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.open.since
+    }
+
+    /// What has been gathered is to be written, if some of it is as old as `age`.
+    pub(super) fn settle(&mut self, age: Duration) {
+        if self.open.since.is_some_and(|since| since.elapsed() >= age) {
+            let settled = std::mem::replace(&mut self.open, Gathered::new(&self.terms.room));
+            self.line_bytes += settled.held.bytes();
+            self.line.push_back(settled);
+        }
+    }
+
+    /// Stores what it can; whether there was anything to store. After a failure nothing is tried before the pause is over.
+    pub(super) fn advance(&mut self) -> bool {
+        let had_any = !self.line.is_empty();
         if self.next_try.is_none_or(|next| Instant::now() >= next) {
             self.try_all();
         }
         while self.line_bytes > self.terms.limit_bytes && self.failures > 0 {
             self.give_up_first();
         }
+        had_any
     }
 
     /// Does something else with the store. None when the store is closed, or this failed, which closes it.
@@ -106,6 +145,7 @@ impl<S: Store> Lane<S> {
 
     /// A last try at what is left, then the end.
     pub(super) fn close(mut self) {
+        self.settle(Duration::ZERO);
         self.try_all();
         while !self.line.is_empty() {
             self.give_up_first();
@@ -135,9 +175,13 @@ impl<S: Store> Lane<S> {
 
     fn write_all(&mut self) -> Result<(), S::Error> {
         self.ensure_open()?;
-        while let (Some(batch), Some(store)) = (self.line.front(), &mut self.store) {
-            store.write(&batch.entries, if self.tries == 0 { Try::First } else { Try::Again })?;
+        while let (Some(first), Some(store)) = (self.line.front(), &mut self.store) {
+            let this_is = if self.tries == 0 { Try::First } else { Try::Again };
+            store.write(&first.group, &self.book, this_is)?;
             self.drop_first();
+        }
+        if self.open.since.is_none() {
+            S::Group::tidy(&mut self.book);
         }
         Ok(())
     }
@@ -187,16 +231,16 @@ impl<S: Store> Lane<S> {
     }
 
     fn give_up_first(&mut self) {
-        if let Some(batch) = self.line.front() {
-            self.lock_health().dropped_records += batch.entries.len() as u64;
+        if let Some(first) = self.line.front() {
+            self.lock_health().dropped_records += first.group.requests() as u64;
         }
         self.drop_first();
     }
 
     fn drop_first(&mut self) {
         self.tries = 0;
-        if let Some(batch) = self.line.pop_front() {
-            self.line_bytes -= batch.bytes;
+        if let Some(first) = self.line.pop_front() {
+            self.line_bytes -= first.held.bytes();
         }
     }
 
@@ -205,148 +249,15 @@ impl<S: Store> Lane<S> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-    use super::super::batch::{Entry, Room};
-    use super::super::sample::Traffic;
-    use super::super::store::{Forget, Size};
-    use super::*;
-
-    /// A store that works while it is told to, and remembers what it has.
-    #[derive(Default)]
-    struct Told {
-        works: AtomicBool,
-        stored: AtomicUsize,
-        tries_again: AtomicUsize,
-    }
-
-    impl Store for Arc<Told> {
-        type Error = std::fmt::Error;
-
-        fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Self::Error> {
-            self.tries_again
-                .fetch_add((this_is == Try::Again).into(), Ordering::Relaxed);
-            if !self.works.load(Ordering::Relaxed) {
-                return Err(std::fmt::Error);
-            }
-            self.stored.fetch_add(entries.len(), Ordering::Relaxed);
-            Ok(())
+impl<G: Group> Gathered<G> {
+    fn new(room: &Arc<Room>) -> Self {
+        Self {
+            group: G::default(),
+            held: Held::new(room),
+            since: None,
         }
-
-        fn tend(&mut self, _: i64) -> Result<(), Self::Error> {
-            Ok(())
-        }
-
-        fn size(&self) -> Result<Size, Self::Error> {
-            Err(std::fmt::Error)
-        }
-
-        fn oldest(&self) -> Result<Option<i64>, Self::Error> {
-            Ok(None)
-        }
-
-        fn shed(&mut self, _: u64) -> Result<(), Self::Error> {
-            Ok(())
-        }
-
-        fn forget(&mut self, _: &Forget) -> Result<u64, Self::Error> {
-            Ok(0)
-        }
-
-        fn close(self) -> Result<(), Self::Error> {
-            Ok(())
-        }
-    }
-
-    fn lane(limit_bytes: usize) -> (Arc<Told>, Lane<Arc<Told>>) {
-        let told = Arc::new(Told::default());
-        let terms = Terms {
-            limit_bytes,
-            first_pause: Duration::ZERO,
-            clock: || 7,
-        };
-        let opened = Arc::clone(&told);
-        (told, Lane::open("told", terms, move || Ok(Arc::clone(&opened))))
-    }
-
-    fn batch(bytes: usize) -> Arc<Batch> {
-        let mut batch = Batch::new(&Room::new(1 << 20), Vec::new());
-        batch.push(
-            Entry {
-                record: Traffic::new(1).record(),
-                content_dropped: false,
-            },
-            bytes,
-        );
-        Arc::new(batch)
-    }
-
-    #[test]
-    fn what_failed_is_stored_once_the_store_works() {
-        let (told, mut lane) = lane(1000);
-        for _ in 0..3 {
-            lane.push(batch(10));
-            lane.advance();
-        }
-        let health = lane.health();
-        let failure = health.lock().unwrap().failure.clone().unwrap();
-        assert_eq!(failure.since_unix_micros, 7);
-        told.works.store(true, Ordering::Relaxed);
-        lane.advance();
-        assert_eq!(*health.lock().unwrap(), StoreHealth::default());
-        assert_eq!(told.stored.load(Ordering::Relaxed), 3);
-        assert_eq!(
-            told.tries_again.load(Ordering::Relaxed),
-            3,
-            "two failures and the success of the first batch"
-        );
-    }
-
-    #[test]
-    fn a_batch_that_fails_too_often_is_given_up_and_counted() {
-        let (told, mut lane) = lane(1000);
-        lane.push(batch(10));
-        lane.push(batch(10));
-        (0..TRIES).for_each(|_| lane.advance());
-        told.works.store(true, Ordering::Relaxed);
-        lane.advance();
-        let health = lane.health();
-        assert_eq!(
-            *health.lock().unwrap(),
-            StoreHealth {
-                dropped_records: 1,
-                ..StoreHealth::default()
-            }
-        );
-        assert_eq!(told.stored.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn a_line_that_grows_too_long_loses_its_oldest_batches() {
-        let (told, mut lane) = lane(25);
-        for _ in 0..4 {
-            lane.push(batch(10));
-            lane.advance();
-        }
-        told.works.store(true, Ordering::Relaxed);
-        lane.advance();
-        assert_eq!(lane.health().lock().unwrap().dropped_records, 2);
-        assert_eq!(told.stored.load(Ordering::Relaxed), 2);
-        lane.push(batch(1000));
-        lane.advance();
-        assert_eq!(told.stored.load(Ordering::Relaxed), 3, "a batch of any size is tried");
-    }
-
-    #[test]
-    fn closing_tries_once_more_and_counts_what_is_lost() {
-        let (told, mut lane) = lane(1000);
-        let health = lane.health();
-        lane.push(batch(10));
-        lane.advance();
-        lane.close();
-        assert_eq!(health.lock().unwrap().dropped_records, 1);
-        assert_eq!(told.tries_again.load(Ordering::Relaxed), 1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::Entry;
 use super::policy::LimitsByRoute;
 
-/// Whether an earlier try at the same entries failed. A try that reported a failure may yet have stored them.
+/// Whether an earlier try at the same group failed. A try that reported a failure may yet have stored them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Try {
     First,
@@ -36,14 +36,42 @@ pub struct Forget {
     pub namespace: Option<Box<str>>,
 }
 
-/// A file that takes batches. Each batch is one transaction: all of it is stored, or nothing.
+/// What one store keeps of requests, gathered until there is enough to be worth a transaction. With its book it is complete, and outlives
+/// a store that fails and is opened anew.
+pub(crate) trait Group: Default + Send {
+    /// What the groups of a store have in common.
+    type Book: Default + Send;
+
+    /// Takes what the store keeps of these requests: a copy, or away from them.
+    fn gather(&mut self, entries: &mut Vec<Entry>, book: &mut Self::Book);
+
+    /// How many requests something was taken of.
+    fn requests(&self) -> usize;
+
+    /// The memory that it takes.
+    fn bytes(&self) -> usize;
+
+    /// Whether more would make it no better.
+    fn is_full(&self) -> bool;
+
+    /// No group needs the book now: the place to begin a new one, if it has become large.
+    fn tidy(book: &mut Self::Book);
+}
+
+/// A file that takes groups. Each is one transaction: all of it is stored, or nothing.
 pub(crate) trait Store: Send + Sized {
     type Error: std::error::Error + Send + Sync + 'static;
+    type Group: Group;
 
     /// After an error the store is dropped and opened anew.
-    fn write(&mut self, entries: &[Entry], this_is: Try) -> Result<(), Self::Error>;
+    fn write(
+        &mut self,
+        group: &Self::Group,
+        book: &<Self::Group as Group>::Book,
+        this_is: Try,
+    ) -> Result<(), Self::Error>;
 
-    /// Deletes a part of what has grown too old or too much. Called about once a second, between batches.
+    /// Deletes a part of what has grown too old or too much. Called about once a second, between groups.
     fn tend(&mut self, now_unix_micros: i64) -> Result<(), Self::Error>;
 
     fn size(&self) -> Result<Size, Self::Error>;

@@ -1,8 +1,9 @@
 //! The one thread that writes to the stores.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::batch::Batch;
 use super::budget::Budget;
 use super::inbox::{Inbox, Turn};
 use super::lane::{Clock, Lane};
@@ -27,35 +28,27 @@ impl<E: Store, A: Store> Writer<E, A> {
         let _departure = Departure(Arc::clone(&self.inbox));
         let mut tended_unix_micros = None;
         loop {
-            let Turn {
-                batches,
-                waiting,
-                errands,
-                last,
-            } = self.inbox.next_turn(self.interval);
-            for mut batch in batches {
-                batch.entries.iter_mut().for_each(redact);
-                let batch = Arc::new(batch);
-                self.examples.push(Arc::clone(&batch));
-                self.examples.advance();
-                self.analytics.push(Arc::clone(&batch));
-                self.analytics.advance();
-                if let Some(stored) = Arc::into_inner(batch) {
-                    self.inbox.give_back(stored.into_memory());
-                }
-                self.keep_within_budget();
+            let mut turn = self.next_turn();
+            for batch in std::mem::take(&mut turn.batches) {
+                self.take_up(batch);
             }
-            // Also without a batch: what failed may be due for another try.
-            self.examples.advance();
-            self.analytics.advance();
-            for waiting in waiting {
+            let settled_from = if turn.is_awaited() {
+                Duration::ZERO
+            } else {
+                self.interval
+            };
+            self.examples.settle(settled_from);
+            self.analytics.settle(settled_from);
+            // Also without anything new: what failed may be due for another try.
+            self.advance();
+            for waiting in turn.waiting {
                 // Whoever waited may have left.
                 let _ = waiting.send(());
             }
-            for errand in errands {
+            for errand in turn.errands {
                 self.run_errand(errand);
             }
-            if last {
+            if turn.last {
                 break;
             }
             self.tend(&mut tended_unix_micros);
@@ -63,6 +56,35 @@ impl<E: Store, A: Store> Writer<E, A> {
         }
         self.examples.close();
         self.analytics.close();
+    }
+
+    /// The next turn comes no later than when something that was gathered has waited for long enough.
+    fn next_turn(&self) -> Turn {
+        let now = Instant::now();
+        let since = [self.examples.since(), self.analytics.since()];
+        let oldest = since.into_iter().flatten().min();
+        let deadline = oldest.unwrap_or(now) + self.interval;
+        self.inbox.next_turn(deadline, oldest.is_some())
+    }
+
+    /// Each store takes what it keeps of a batch, and writes what it has gathered once that is enough.
+    fn take_up(&mut self, batch: Batch) {
+        let (mut entries, opened) = batch.into_entries();
+        entries.iter_mut().for_each(redact);
+        self.analytics.gather(&mut entries, opened);
+        self.examples.gather(&mut entries, opened);
+        entries.clear();
+        self.inbox.give_back(entries);
+        if self.advance() {
+            self.keep_within_budget();
+        }
+    }
+
+    /// Whether there was anything to write.
+    fn advance(&mut self) -> bool {
+        let examples = self.examples.advance();
+        let analytics = self.analytics.advance();
+        examples || analytics
     }
 
     fn tend(&mut self, tended_unix_micros: &mut Option<i64>) {
