@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
+use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
@@ -14,13 +14,18 @@ use super::error::ApiError;
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// Memory that is taken for a body at most because its head says that it is as long.
 const MAX_TRUSTED_BYTES: usize = 1024 * 1024;
+/// A body up to this size that came at once is copied out of the buffer that it was read into, so that the connection can use it again.
+const COPIED_BYTES: usize = 16 * 1024;
 /// How much more of a body that is too long is read, and for how long.
 const MAX_DISCARDED_BYTES: usize = 128 * 1024 * 1024;
 const MAX_DISCARDING: Duration = Duration::from_secs(10);
 
 /// Reads a request's body. One that is too long is read all the same, within bounds, and thrown away: a client that is still
 /// sending when the connection closes would not see the answer.
-pub(super) async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Bytes, ApiError> {
+pub(super) async fn read_body<B>(mut body: B, headers: &HeaderMap) -> Result<Bytes, ApiError>
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Unpin,
+{
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -37,9 +42,12 @@ pub(super) async fn read_body(mut body: Body, headers: &HeaderMap) -> Result<Byt
     Err(ApiError::body_too_long(MAX_BODY_BYTES))
 }
 
-/// The whole body; none when it is too long. What comes at once stays where it was read. What comes in parts is put together as it comes, so
+/// The whole body; none when it is too long. What comes at once and is long stays where it was read. All else is put together as it comes, so
 /// that the connection can use its buffer again.
-async fn read(body: &mut Body, declared: usize) -> Result<Option<Bytes>, axum::Error> {
+async fn read<B>(body: &mut B, declared: usize) -> Result<Option<Bytes>, B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -58,10 +66,19 @@ async fn read(body: &mut Body, declared: usize) -> Result<Option<Bytes>, axum::E
         }
         whole.extend_from_slice(&data);
     }
-    Ok(Some(if whole.is_empty() { first } else { whole.freeze() }))
+    Ok(Some(if !whole.is_empty() {
+        whole.freeze()
+    } else if first.len() <= COPIED_BYTES {
+        Bytes::copy_from_slice(&first)
+    } else {
+        first
+    }))
 }
 
-async fn discard(mut body: Limited<Body>) {
+async fn discard<B>(mut body: Limited<B>)
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Unpin,
+{
     while let Some(Ok(_)) = body.frame().await {}
 }
 
@@ -69,6 +86,7 @@ async fn discard(mut body: Limited<Body>) {
 mod tests {
     use std::convert::Infallible;
 
+    use axum::body::Body;
     use futures_util::stream;
     use http::HeaderValue;
 
@@ -96,9 +114,12 @@ mod tests {
                 assert_eq!(whole, parts.concat(), "{parts:?}");
             }
         }
-        let text = Bytes::from_static(b"abcdef");
-        let whole = read_body(Body::from(text.clone()), &HeaderMap::new()).await.unwrap();
-        assert_eq!(whole.as_ptr(), text.as_ptr(), "what comes at once is not copied");
+        for (length, is_copied) in [(COPIED_BYTES, true), (COPIED_BYTES + 1, false)] {
+            let text = Bytes::from(vec![b'x'; length]);
+            let whole = read_body(Body::from(text.clone()), &HeaderMap::new()).await.unwrap();
+            assert_eq!(whole, text);
+            assert_eq!(whole.as_ptr() != text.as_ptr(), is_copied, "{length}");
+        }
     }
 
     #[tokio::test]

@@ -1,11 +1,17 @@
 //! `POST /chat/completions` and `POST /messages`.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use crds::route::SessionAffinity;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use tokio::time::{Instant, sleep};
@@ -75,14 +81,17 @@ struct Chat {
     worker: Arc<Worker>,
     contract: Contract,
     config: Arc<Config>,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
 }
 
-pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body>) -> Response {
+pub async fn chat<B>(worker: Arc<Worker>, contract: Contract, connection: Connection, request: Request<B>) -> Response
+where
+    B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
+{
     let begun = Instant::now();
     let config = worker.app.config.load_full();
     let (parts, body) = request.into_parts();
-    let caller = match authenticate(&config, &parts.headers, Connection::of(&parts).remote.ip()) {
+    let caller = match authenticate(&config, &parts.headers, connection.remote.ip()) {
         Ok(caller) => caller,
         Err(error) => {
             worker.app.metrics.unauthenticated.inc();
@@ -97,42 +106,15 @@ pub async fn chat(worker: Arc<Worker>, contract: Contract, request: Request<Body
         trace: worker.ledger.trace(&parts.headers),
     };
     let exchange = Exchange::begin(Arc::clone(&worker.ledger), opening);
-    let mut chat = Chat {
+    let chat = Chat {
         worker,
         contract,
         config,
         exchange,
     };
-    let body = match read_body(body, &parts.headers).await {
-        Ok(body) => body,
-        Err(error) => return chat.refuse(error, None),
-    };
-    let scanned = match contract {
-        Contract::OpenAi | Contract::OpenRouter => ChatRequest::scan(body).map(ClientRequest::OpenAi),
-        Contract::Anthropic => {
-            MessagesRequest::scan(body, &parts.headers, Purpose::Answer).map(ClientRequest::Anthropic)
-        }
-    };
-    let mut request = match scanned {
-        Ok(request) => request,
-        Err(error) => return chat.refuse((&error).into(), None),
-    };
-    chat.exchange
-        .asked(request.model(), request.stream(), request.user().map(Into::into));
-    let route = match select(&chat.config, &caller, &mut request) {
-        Ok(route) => route,
-        Err(error) => return chat.refuse(error, None),
-    };
-    if request.has_own_format() {
-        chat.exchange.with_own_format();
-    }
-    chat.exchange.routed(&route, request.body());
-    let affinity = affinity(&route, &request, &parts.headers, &caller);
-    if request.stream() {
-        // In a box of its own, so that the future of a request that is not streamed stays small.
-        Box::pin(chat.stream(route, affinity, request)).await
-    } else {
-        chat.whole(&route, affinity, &request).await
+    match read_body(body, &parts.headers).await {
+        Ok(body) => chat.answer(&caller, &parts.headers, body).await,
+        Err(error) => chat.refuse(error, None),
     }
 }
 
@@ -154,6 +136,34 @@ pub(super) fn select(config: &Config, caller: &Caller, request: &mut ClientReque
 }
 
 impl Chat {
+    async fn answer(mut self, caller: &Caller, headers: &HeaderMap, body: Bytes) -> Response {
+        let scanned = match self.contract {
+            Contract::OpenAi | Contract::OpenRouter => ChatRequest::scan(body).map(ClientRequest::OpenAi),
+            Contract::Anthropic => MessagesRequest::scan(body, headers, Purpose::Answer).map(ClientRequest::Anthropic),
+        };
+        let mut request = match scanned {
+            Ok(request) => request,
+            Err(error) => return self.refuse((&error).into(), None),
+        };
+        self.exchange
+            .asked(request.model(), request.stream(), request.user().map(Into::into));
+        let route = match select(&self.config, caller, &mut request) {
+            Ok(route) => route,
+            Err(error) => return self.refuse(error, None),
+        };
+        if request.has_own_format() {
+            self.exchange.with_own_format();
+        }
+        self.exchange.routed(&route, request.body());
+        let affinity = affinity(&route, &request, headers, caller);
+        if request.stream() {
+            // In a box of its own, so that the future of a request that is not streamed stays small.
+            Box::pin(self.stream(route, affinity, request)).await
+        } else {
+            self.whole(&route, affinity, &request).await
+        }
+    }
+
     /// Answers with a fault of the client's own.
     fn refuse(self, error: ApiError, route: Option<&Route>) -> Response {
         self.fail(Outcome::ClientError, error, route, None)
@@ -186,10 +196,22 @@ impl Chat {
     }
 
     async fn whole(mut self, route: &Route, affinity: Option<Affinity>, request: &ClientRequest) -> Response {
-        let asked = tokio::select! {
-            biased;
-            asked = whole::ask(&self.worker.clients, route, affinity, request, &mut self.exchange) => Some(asked),
-            () = self.worker.ledger.ending.cancelled() => None,
+        let asked = {
+            let mut ask = pin!(whole::ask(
+                &self.worker.clients,
+                route,
+                affinity,
+                request,
+                &mut self.exchange
+            ));
+            let ending = &self.worker.ledger.ending;
+            // The connection wakes when the gateway ends.
+            poll_fn(|context| match ask.as_mut().poll(context) {
+                Poll::Ready(asked) => Poll::Ready(Some(asked)),
+                Poll::Pending if ending.is_cancelled() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            })
+            .await
         };
         let whole = match asked {
             Some(Ok(whole)) => whole,
@@ -355,11 +377,18 @@ impl Head<'_> {
         if let Some(prompt) = prompt {
             headers.insert(PROMPT_REVISION, prompt.header.clone());
         }
-        if *attempts > 0 {
-            headers.insert(ATTEMPTS, HeaderValue::from(*attempts));
+        let mut decimal = itoa::Buffer::new();
+        let attempts = match *attempts {
+            0 => None,
+            1 => Some(HeaderValue::from_static("1")),
+            more => HeaderValue::from_str(decimal.format(more)).ok(),
+        };
+        if let Some(attempts) = attempts {
+            headers.insert(ATTEMPTS, attempts);
         }
-        if let Some(micros) = overhead_micros {
-            headers.insert(OVERHEAD, HeaderValue::from(*micros));
+        let overhead = overhead_micros.map(|micros| HeaderValue::from_str(decimal.format(micros)));
+        if let Some(Ok(overhead)) = overhead {
+            headers.insert(OVERHEAD, overhead);
         }
         headers
     }

@@ -21,7 +21,9 @@ use tower::Service as _;
 use super::{
     analytics, chat, count_tokens,
     error::{ApiError, Contract},
-    generation, generations, health, models, prompts, sql, status,
+    generation, generations, health, models, prompts,
+    server::Connection,
+    sql, status,
 };
 use crate::{app::App, providers::client::Clients, routing::exchange::Ledger};
 
@@ -55,16 +57,14 @@ impl Front {
         }
     }
 
-    pub fn answer(&self, request: Request<Incoming>) -> Answering {
+    pub fn answer(&self, mut request: Request<Incoming>, connection: Connection) -> Answering {
         let chat = self.chats.as_ref().zip(chat_contract(&request));
-        match chat {
-            Some((worker, contract)) => Answering::Chat(Box::pin(chat::chat(
-                Arc::clone(worker),
-                contract,
-                request.map(Body::new),
-            ))),
-            None => Answering::Routed(Box::new(self.router.clone().call(request))),
+        if let Some((worker, contract)) = chat {
+            let worker = Arc::clone(worker);
+            return Answering::Chat(Box::pin(chat::chat(worker, contract, connection, request)));
         }
+        request.extensions_mut().insert(connection);
+        Answering::Routed(Box::new(self.router.clone().call(request)))
     }
 }
 
@@ -118,13 +118,11 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
     Router::new()
         .route(
             &path("/chat/completions"),
-            post(move |State(worker): Worked, request: Request<Body>| Box::pin(chat::chat(worker, contract, request))),
+            post(move |State(worker): Worked, request: Request<Body>| routed_chat(worker, contract, request)),
         )
         .route(
             &path("/messages"),
-            post(|State(worker): Worked, request: Request<Body>| {
-                Box::pin(chat::chat(worker, Contract::Anthropic, request))
-            }),
+            post(|State(worker): Worked, request: Request<Body>| routed_chat(worker, Contract::Anthropic, request)),
         )
         .route(
             &path("/messages/count_tokens"),
@@ -187,6 +185,16 @@ fn api(prefix: &str, contract: Contract) -> Router<Arc<Worker>> {
         .route(&path("/health"), get(health::health))
         .route(&path("/health/storage"), get(health::storage))
         .route(&path("/status"), get(status::status))
+}
+
+/// A chat that came through the router.
+fn routed_chat(
+    worker: Arc<Worker>,
+    contract: Contract,
+    request: Request<Body>,
+) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    let connection = Connection::in_extensions(request.extensions());
+    Box::pin(chat::chat(worker, contract, connection, request))
 }
 
 fn contract_of(request: &Request<Body>) -> Contract {

@@ -5,10 +5,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,20 +13,22 @@ use std::{
 use axum::response::Response;
 use http::{Extensions, HeaderValue, Request, header, request};
 use hyper::{body::Incoming, server::conn::http1::Builder};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::watch,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::router::{self, Front};
+pub use super::served::Phase;
+use super::{
+    client_stream::ClientStream,
+    router::{self, Front},
+    served::{Connections, Stage},
+};
 
 /// A connection that is older is closed after its next response, so that new pods get load; and up to a tenth longer, by chance.
 const MAX_AGE: Duration = Duration::from_mins(10);
@@ -56,18 +55,6 @@ impl Connection {
             remote: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
         })
     }
-}
-
-/// How far a listener is on the way to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    Serving,
-    /// Nobody should come any more. Whoever does is answered, and the connection ends with the answer.
-    Leaving,
-    /// Nobody can come any more, idle connections are closed; answers under way go on within the grace period.
-    Closing,
-    /// What is under way ends at once.
-    Cutting,
 }
 
 /// How the connections of a listener end.
@@ -121,11 +108,12 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
 /// Serves until the phase is past [`Phase::Leaving`], then lets answers under way end within the grace period.
 pub async fn serve(listener: TcpListener, front: impl Into<Front>, mut phase: watch::Receiver<Phase>, ending: Ending) {
     let front = front.into();
-    let graceful = GracefulShutdown::new();
-    let leaving = Arc::new(AtomicBool::new(false));
+    let connections = Connections::new(ending.cut.clone());
     let mut random = SmallRng::seed_from_u64(ending.seed);
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    // Whether the client has gone is found out beside it: see `client_stream`.
+    builder.half_close(true);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -134,7 +122,7 @@ pub async fn serve(listener: TcpListener, front: impl Into<Front>, mut phase: wa
                 if changed.is_err() || now > Phase::Leaving {
                     break;
                 }
-                leaving.store(now == Phase::Leaving, Ordering::Relaxed);
+                connections.is_now(now);
                 continue;
             }
         };
@@ -146,9 +134,11 @@ pub async fn serve(listener: TcpListener, front: impl Into<Front>, mut phase: wa
                     remote,
                     opened: Instant::now(),
                     max_age,
-                    leaving: Arc::clone(&leaving),
+                    stage: Arc::clone(&connections.stage),
                 };
-                let connection = graceful.watch(builder.serve_connection(nodelay(stream), answering));
+                let client = ClientStream::of(stream);
+                let connection = builder.serve_connection(TokioIo::new(client.clone()), answering);
+                let connection = connections.serve(client, connection);
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!(%remote, %error, "a connection ended early");
@@ -163,12 +153,12 @@ pub async fn serve(listener: TcpListener, front: impl Into<Front>, mut phase: wa
         }
     }
     drop(listener);
-    end(graceful, phase, ending).await;
+    end(connections, phase, ending).await;
 }
 
 /// Lets answers under way end within the grace period; those that do not are told to.
-async fn end(graceful: GracefulShutdown, mut phase: watch::Receiver<Phase>, ending: Ending) {
-    let mut drained = pin!(graceful.shutdown());
+async fn end(connections: Connections, mut phase: watch::Receiver<Phase>, ending: Ending) {
+    let mut drained = pin!(connections.close());
     tokio::select! {
         () = &mut drained => return,
         () = sleep(ending.grace) => {
@@ -181,19 +171,13 @@ async fn end(graceful: GracefulShutdown, mut phase: watch::Receiver<Phase>, endi
     let _ = timeout(LAST_WORDS, drained).await;
 }
 
-fn nodelay(stream: TcpStream) -> TokioIo<TcpStream> {
-    // Failing is harmless: answers only come a little later.
-    let _ = stream.set_nodelay(true);
-    TokioIo::new(stream)
-}
-
 /// Answers the requests of one connection.
 struct Answering {
     front: Front,
     remote: SocketAddr,
     opened: Instant,
     max_age: Duration,
-    leaving: Arc<AtomicBool>,
+    stage: Arc<Stage>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Answering {
@@ -201,12 +185,11 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
     type Error = Infallible;
     type Future = Answer;
 
-    fn call(&self, mut request: Request<Incoming>) -> Answer {
-        request.extensions_mut().insert(Connection { remote: self.remote });
+    fn call(&self, request: Request<Incoming>) -> Answer {
         Answer {
             is_last: self.opened.elapsed() > self.max_age,
-            leaving: Arc::clone(&self.leaving),
-            answering: self.front.answer(request),
+            stage: Arc::clone(&self.stage),
+            answering: self.front.answer(request, Connection { remote: self.remote }),
         }
     }
 }
@@ -217,7 +200,7 @@ struct Answer {
     /// The connection ends with it, since it is old.
     is_last: bool,
     /// It ends with it, since the gateway does.
-    leaving: Arc<AtomicBool>,
+    stage: Arc<Stage>,
 }
 
 impl Future for Answer {
@@ -225,7 +208,7 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answer = ready!(Pin::new(&mut self.answering).poll(context));
-        if self.is_last || self.leaving.load(Ordering::Relaxed) {
+        if self.is_last || self.stage.is_past(Phase::Serving) {
             answer
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
