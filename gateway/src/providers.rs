@@ -4,6 +4,7 @@ pub mod answer;
 pub mod body;
 pub mod canonical;
 pub mod client;
+pub mod connection;
 pub mod dialect;
 pub mod document;
 pub mod failure;

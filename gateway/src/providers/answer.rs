@@ -62,9 +62,9 @@ impl Answer {
         }
     }
 
-    pub fn upstream_id(&self) -> Option<Box<str>> {
+    pub fn take_upstream_id(&mut self) -> Option<Box<str>> {
         match self {
-            Self::OpenAi(answer) => answer.upstream_id.clone(),
+            Self::OpenAi(answer) => answer.upstream_id.take(),
             Self::Anthropic(answer) => answer.canonical().upstream_id.clone(),
             Self::Translated(answer, _) => answer.upstream_id.clone(),
         }

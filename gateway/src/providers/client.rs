@@ -13,21 +13,20 @@ use std::{
 };
 
 use http::Uri;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
 };
-use tokio::net::TcpStream;
 use tower::{Service, ServiceExt as _};
 
-use super::{body::Pieces, resolver::Resolver};
+use super::{body::Pieces, connection::ProviderStream, resolver::Resolver};
 
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_mins(1);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Connecting = Pin<Box<dyn Future<Output = Result<MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<ProviderStream, BoxError>> + Send>>;
 pub type Client = legacy::Client<Connector, Pieces>;
 
 /// The clients of one traffic worker.
@@ -116,7 +115,7 @@ pub struct Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = ProviderStream;
     type Error = BoxError;
     type Future = Connecting;
 
@@ -134,9 +133,9 @@ impl Service<Uri> for Connector {
         let connecting = HttpsConnector::clone(&self.https).oneshot(uri);
         let timeout = self.timeout;
         Box::pin(async move {
-            tokio::time::timeout(timeout, connecting)
-                .await
-                .unwrap_or_else(|_| Err(ConnectTimedOut(timeout).into()))
+            let connected = tokio::time::timeout(timeout, connecting).await;
+            let connected = connected.unwrap_or_else(|_| Err(ConnectTimedOut(timeout).into()));
+            connected.map(ProviderStream)
         })
     }
 }

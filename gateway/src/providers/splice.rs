@@ -9,14 +9,26 @@ const COPIED_BYTES: usize = 16 * 1024;
 
 /// One replacement. An empty range inserts, an empty text removes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edit {
-    pub at: Range<usize>,
-    pub with: Bytes,
+struct Edit {
+    at: Range<usize>,
+    with: Text,
+}
+
+/// What comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Text {
+    Shared(Bytes),
+    /// A part of what was written for the edits themselves.
+    Written(Range<usize>),
 }
 
 /// Edits in ascending order that do not overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edits(Vec<Edit>);
+pub struct Edits {
+    edits: Vec<Edit>,
+    /// Short texts, in one piece of memory for all.
+    written: Vec<u8>,
+}
 
 /// Takes members of an object, or elements of an array, out of a text, with the commas that they would leave behind. Each is told in
 /// order.
@@ -50,12 +62,30 @@ impl Removals {
 }
 
 impl Edits {
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity))
+    /// So many edits, with so many bytes that are written for them.
+    pub fn with_capacity(edits: usize, written_bytes: usize) -> Self {
+        Self {
+            edits: Vec::with_capacity(edits),
+            written: Vec::with_capacity(written_bytes),
+        }
     }
 
     pub fn replace(&mut self, at: Range<usize>, with: Bytes) {
-        self.0.push(Edit { at, with });
+        let with = Text::Shared(with);
+        self.edits.push(Edit { at, with });
+    }
+
+    /// Replaces by what is written.
+    pub fn replace_written(&mut self, at: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.written.len();
+        write(&mut self.written);
+        let with = Text::Written(start..self.written.len());
+        self.edits.push(Edit { at, with });
+    }
+
+    /// Inserts these texts, one after the other.
+    pub fn insert_all(&mut self, at: usize, texts: &[&[u8]]) {
+        self.replace_written(at..at, |out| texts.iter().for_each(|text| out.extend_from_slice(text)));
     }
 
     pub fn insert(&mut self, at: usize, with: Bytes) {
@@ -64,22 +94,29 @@ impl Edits {
 
     /// Puts the edits in order: at one place insertions come first, in the order in which they were made.
     pub fn sort(&mut self) {
-        self.0.sort_by_key(|edit| (edit.at.start, edit.at.end));
+        self.edits.sort_by_key(|edit| (edit.at.start, edit.at.end));
     }
 
     /// Length of `source` with the edits made, in bytes.
     pub fn edited_len(&self, source: &[u8]) -> usize {
-        self.0
-            .iter()
-            .fold(source.len(), |length, edit| length + edit.with.len() - edit.at.len())
+        self.edits.iter().fold(source.len(), |length, edit| {
+            length + self.text(edit).len() - edit.at.len()
+        })
+    }
+
+    fn text<'a>(&'a self, edit: &'a Edit) -> &'a [u8] {
+        match &edit.with {
+            Text::Shared(text) => text,
+            Text::Written(at) => &self.written[at.clone()],
+        }
     }
 
     /// Appends `source`, with the edits made, to `out`.
     pub fn write(&self, source: &[u8], out: &mut impl BufMut) {
         let mut from = 0;
-        for edit in &self.0 {
+        for edit in &self.edits {
             out.put_slice(&source[from..edit.at.start]);
-            out.put_slice(&edit.with);
+            out.put_slice(self.text(edit));
             from = edit.at.end;
         }
         out.put_slice(&source[from..]);
@@ -93,11 +130,15 @@ impl Edits {
             self.write(source, &mut out);
             return vec![out.freeze()];
         }
-        let mut pieces = Vec::with_capacity(2 * self.0.len() + 1);
+        let mut pieces = Vec::with_capacity(2 * self.edits.len() + 1);
+        let written = Bytes::copy_from_slice(&self.written);
         let mut from = 0;
-        for edit in &self.0 {
+        for edit in &self.edits {
             pieces.push(source.slice(from..edit.at.start));
-            pieces.push(edit.with.clone());
+            pieces.push(match &edit.with {
+                Text::Shared(text) => text.clone(),
+                Text::Written(at) => written.slice(at.clone()),
+            });
             from = edit.at.end;
         }
         pieces.push(source.slice(from..));
@@ -115,13 +156,13 @@ mod tests {
         for padding in [0, 2 * COPIED_BYTES] {
             let source = Bytes::from(format!("abcdef{}", "x".repeat(padding)));
             let mut edits = Edits::default();
-            edits.insert(6, Bytes::from_static(b"!"));
+            edits.insert_all(6, &[b"!", b"?"]);
             edits.replace(1..3, Bytes::from_static(b"BBB"));
             edits.replace(4..5, Bytes::new());
             edits.sort();
             let pieces = edits.pieces(&source);
             let text = pieces.concat();
-            assert_eq!(text, format!("aBBBdf!{}", "x".repeat(padding)).into_bytes());
+            assert_eq!(text, format!("aBBBdf!?{}", "x".repeat(padding)).into_bytes());
             assert_eq!(edits.edited_len(&source), text.len());
             assert_eq!(pieces.len() > 1, padding > 0);
         }

@@ -90,11 +90,15 @@ pub async fn post(
     clients: &Clients,
     target: &Target,
     uri: Uri,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     body: Vec<Bytes>,
     deadlines: &Deadlines,
 ) -> Result<Response<Incoming>, Failure> {
     let client: Client = clients.with_connect_timeout(target.timeouts.connect);
+    let length: usize = body.iter().map(Bytes::len).sum();
+    if let Ok(length) = HeaderValue::from_str(itoa::Buffer::new().format(length)) {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
     let mut outgoing = Request::new(body.into());
     *outgoing.method_mut() = Method::POST;
     *outgoing.uri_mut() = uri;

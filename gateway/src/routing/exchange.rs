@@ -36,10 +36,10 @@ pub struct Ledger {
     pub ending: CancellationToken,
 }
 
-/// A request under way. Dropping it records it as left by its client.
+/// A request under way. Dropping it records it as left by its client. It is large: whoever holds it holds it in a box.
 pub struct Exchange {
     ledger: Arc<Ledger>,
-    record: Option<Box<Record>>,
+    record: Option<Record>,
     /// The Route wants a record at all.
     is_recorded: bool,
     trace: Option<Box<Trace>>,
@@ -87,7 +87,7 @@ impl Ledger {
 }
 
 impl Exchange {
-    pub fn begin(ledger: Arc<Ledger>, opening: Opening) -> Self {
+    pub fn begin(ledger: Arc<Ledger>, opening: Opening) -> Box<Self> {
         let Opening {
             id,
             key,
@@ -119,9 +119,9 @@ impl Exchange {
             redactions: None,
         };
         ledger.metrics.in_flight.inc();
-        Self {
+        Box::new(Self {
             ledger,
-            record: Some(Box::new(record)),
+            record: Some(record),
             is_recorded: true,
             trace,
             route: None,
@@ -130,7 +130,7 @@ impl Exchange {
             current: None,
             prompt: None,
             has_own_format: false,
-        }
+        })
     }
 
     /// The request was read.
@@ -259,12 +259,13 @@ impl Exchange {
         self.close(current, outcome);
     }
 
-    pub fn answer_attempt(&mut self, answered: &Answered) {
+    /// The provider's id of its answer goes with the attempt.
+    pub fn answer_attempt(&mut self, answered: &mut Answered) {
         let Some(mut current) = self.current.take() else { return };
         current.attempt.status = Some(200);
         current.usage = Some(answered.usage);
         current.attempt.cost_pico_usd = answered.cost_pico_usd;
-        current.attempt.upstream_id.clone_from(&answered.upstream_id);
+        current.attempt.upstream_id = answered.upstream_id.take();
         self.close(current, Outcome::Ok);
     }
 
@@ -288,7 +289,7 @@ impl Exchange {
     }
 
     /// Ends well: at most, the answer is not of the shape that was asked for.
-    pub fn finish(mut self, answered: Answered, answer: impl FnOnce() -> Answer) {
+    pub fn finish(mut self: Box<Self>, answered: Answered, answer: impl FnOnce() -> Answer) {
         let answer = self.needs_answer().then(answer);
         let problem = self.shape().and_then(|shape| shape.problem(&said(answer.as_ref()?)?));
         let record = self.record();
@@ -306,13 +307,13 @@ impl Exchange {
     }
 
     /// Ends badly; `status` is what the client was sent.
-    pub fn fail(mut self, outcome: Outcome, status: u16, error: &str) {
+    pub fn fail(mut self: Box<Self>, outcome: Outcome, status: u16, error: &str) {
         self.record().error = Some(error.into());
         self.send(outcome, status);
     }
 
     /// Ends badly after the answer had begun.
-    pub fn break_off(mut self, outcome: Outcome, error: &str, answer: Answer) {
+    pub fn break_off(mut self: Box<Self>, outcome: Outcome, error: &str, answer: Answer) {
         self.note_partial(answer);
         self.record().error = Some(error.into());
         self.send(outcome, 200);
@@ -345,6 +346,8 @@ impl Exchange {
         }
         let record = self.record();
         record.usage = current.usage.or(record.usage);
+        // Most requests have one: the vector would make room for four.
+        record.attempts.reserve_exact(1);
         record.attempts.push(current.attempt);
     }
 
@@ -380,7 +383,7 @@ impl Exchange {
             prompt.metrics.observe(&record);
         }
         if self.is_recorded {
-            self.ledger.queue.record(*record);
+            self.ledger.queue.record(record);
         }
     }
 

@@ -60,7 +60,7 @@ pub struct Live {
     /// None once the target is judged.
     hold: Option<Hold>,
     source: Source,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
     attempts: usize,
     /// What the client gets and has not got yet.
     ready: BytesMut,
@@ -68,7 +68,7 @@ pub struct Live {
 
 /// Why no target began to answer.
 pub struct Unopened {
-    pub exchange: Exchange,
+    pub exchange: Box<Exchange>,
     pub unanswered: Unanswered,
 }
 
@@ -91,7 +91,7 @@ struct Source {
 }
 
 /// Tries the Route's targets in order, until the first content of one.
-pub async fn open(asked: StreamRequest, mut exchange: Exchange) -> Result<Live, Unopened> {
+pub async fn open(asked: StreamRequest, mut exchange: Box<Exchange>) -> Result<Live, Unopened> {
     let StreamRequest {
         clients,
         route,
@@ -304,7 +304,7 @@ impl Live {
     }
 
     pub fn exchange(&mut self) -> Option<&mut Exchange> {
-        self.exchange.as_mut()
+        self.exchange.as_deref_mut()
     }
 
     /// The next bytes for the client. After `End` or a failure it must not be polled again; a failure is recorded.
@@ -326,7 +326,7 @@ impl Live {
     fn end(&mut self, context: &mut Context<'_>) -> Bytes {
         self.release_connection(context);
         let writer = &mut self.source.writer;
-        let answered = Answered {
+        let mut answered = Answered {
             usage: writer.usage(),
             cost_pico_usd: writer.cost_pico_usd(),
             finish_reason: writer.finish_reason(),
@@ -336,7 +336,7 @@ impl Live {
             if let Some(hold) = self.hold.take() {
                 note_success(&self.route, &self.route.targets[self.target], hold);
             }
-            exchange.answer_attempt(&answered);
+            exchange.answer_attempt(&mut answered);
             let trailer = Trailer {
                 target: &self.route.targets[self.target].name_json,
                 attempts: exchange.attempts(),

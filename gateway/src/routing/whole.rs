@@ -22,6 +22,9 @@ use crate::{
 /// Longest answer that is held, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// An answer up to this size that came at once is copied out of the buffer that it was read into, so that the connection can use it again.
+const COPIED_BYTES: usize = 16 * 1024;
+
 /// An answer, and whose it is.
 pub struct Whole<'a> {
     pub target: &'a Target,
@@ -37,12 +40,15 @@ pub async fn ask<'a>(
     request: &ClientRequest,
     exchange: &mut Exchange,
 ) -> Result<Whole<'a>, Unanswered> {
-    let Entered { index, answer, hold } =
-        until_answered(route, affinity, exchange, AskWhole { clients, request }).await?;
+    let Entered {
+        index,
+        mut answer,
+        hold,
+    } = until_answered(route, affinity, exchange, AskWhole { clients, request }).await?;
     let target = &route.targets[index];
     note_success(route, target, hold);
-    let answered = account(&answer, target, request);
-    exchange.answer_attempt(&answered);
+    let mut answered = account(&mut answer, target, request);
+    exchange.answer_attempt(&mut answered);
     Ok(Whole {
         target,
         answer,
@@ -113,7 +119,13 @@ pub(super) async fn read(mut body: Incoming, target: &Target, deadlines: &Deadli
             return Err(Failure::TooLong(MAX_ANSWER_BYTES));
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if !rest.is_empty() {
+        rest.freeze()
+    } else if first.len() <= COPIED_BYTES {
+        Bytes::copy_from_slice(&first)
+    } else {
+        first
+    })
 }
 
 /// What it means that the next read has not come in time.
@@ -125,7 +137,7 @@ fn too_late(target: &Target, deadlines: &Deadlines) -> Failure {
     }
 }
 
-fn account(answer: &Answer, target: &Target, request: &ClientRequest) -> Answered {
+fn account(answer: &mut Answer, target: &Target, request: &ClientRequest) -> Answered {
     let usage = answer.usage().unwrap_or_else(|| Usage {
         prompt_tokens: estimated_tokens(request.prompt_bytes()),
         completion_tokens: estimated_tokens(answer.content_bytes()),
@@ -136,7 +148,7 @@ fn account(answer: &Answer, target: &Target, request: &ClientRequest) -> Answere
         usage,
         cost_pico_usd: target.price.and_then(|price| price.cost_pico_usd(&usage)),
         finish_reason: answer.finish_reason(),
-        upstream_id: answer.upstream_id(),
+        upstream_id: answer.take_upstream_id(),
     }
 }
 

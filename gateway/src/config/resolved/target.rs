@@ -143,6 +143,8 @@ fn request_headers(uri: &Uri, provider: &ProviderEntry) -> Option<HeaderMap> {
         header::USER_AGENT,
         HeaderValue::from_static(concat!("route-switch/", env!("CARGO_PKG_VERSION"))),
     );
+    // Holds the place of each body's length: a map that grows is copied.
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     if provider.dialect == Dialect::Anthropic {
         headers
             .entry(anthropic::VERSION_HEADER)

@@ -14,7 +14,10 @@ mod usage;
 
 /// The text as a JSON string, quotes included.
 pub fn json_string(text: &str) -> bytes::Bytes {
-    serde_json::to_vec(text).expect("a string is JSON").into()
+    // In memory of the right size, where nothing is to be escaped: else it is cut to size, or keeps a second piece for it.
+    let mut json = Vec::with_capacity(text.len() + 2);
+    serde_json::to_writer(&mut json, text).expect("a string is JSON");
+    json.into()
 }
 
 /// Appends the text as a JSON string.

@@ -45,7 +45,7 @@ impl Desk {
         }
     }
 
-    fn exchange(&self) -> Exchange {
+    fn exchange(&self) -> Box<Exchange> {
         let opening = Opening {
             id: "gen-0-test".into(),
             key: None,

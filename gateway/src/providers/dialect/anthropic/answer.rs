@@ -56,7 +56,7 @@ impl Answer {
 
     /// The body for the client.
     pub fn stamped(&self, stamp: &Stamp) -> Vec<Bytes> {
-        let mut edits = Edits::with_capacity(2);
+        let mut edits = Edits::with_capacity(2, 0);
         for (name, place, text) in [("id", &self.id, &stamp.id), ("model", &self.model, &stamp.model)] {
             match place {
                 Some(at) => edits.replace(at.clone(), text.clone()),

@@ -48,7 +48,7 @@ impl PassingEvents {
     }
 
     fn stamped(&self, data: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let mut edits = Edits::with_capacity(2);
+        let mut edits = Edits::with_capacity(2, 0);
         json::visit_members(data, 0, |key, at| {
             if key != b"message" {
                 return Ok::<_, Malformed>(None);

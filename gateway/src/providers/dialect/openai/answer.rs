@@ -76,22 +76,23 @@ impl Answer {
 
     /// The body for the client. `usage` is what was counted or estimated.
     pub fn stamped(&self, stamp: &Stamp, used: &Usage, cost_pico_usd: Option<i64>) -> Vec<Bytes> {
-        let mut edits = Edits::with_capacity(6);
+        let mut edits = Edits::with_capacity(6, 256);
         self.envelope.stamp(stamp, &mut edits);
         for choice in self.choices.iter().filter(|choice| !choice.has_native) {
             if let Some(at) = &choice.finish_reason {
-                let native = [b",\"native_finish_reason\":", &self.body[at.clone()]].concat();
-                edits.insert(at.end, native.into());
+                edits.insert_all(at.end, &[b",\"native_finish_reason\":", &self.body[at.clone()]]);
             }
         }
         match (self.envelope.usage_object(&self.body), &self.envelope.usage) {
-            (Some(at), _) => edits.insert(at.start + 1, usage::cost_member(cost_pico_usd, &self.body[at.clone()])),
+            (Some(at), _) => {
+                let inside = at.start + 1;
+                let object = &self.body[at];
+                edits.replace_written(inside..inside, |out| usage::write_cost(cost_pico_usd, object, out));
+            }
             (None, Some(null)) => edits.replace(null.clone(), usage::object(used, cost_pico_usd).into()),
             (None, None) => {
-                edits.insert(
-                    self.envelope.close,
-                    format!(",\"usage\":{}", usage::object(used, cost_pico_usd)).into(),
-                );
+                let object = usage::object(used, cost_pico_usd);
+                edits.insert_all(self.envelope.close, &[b",\"usage\":", object.as_bytes()]);
             }
         }
         edits.sort();

@@ -110,23 +110,20 @@ impl Chunk {
 
     /// Writes the event for the client with this `usage` object, and with a member of our own behind all others.
     pub(super) fn write_with(&self, stamp: &Stamp, usage: Option<Bytes>, last: Option<&str>, out: &mut BytesMut) {
-        let mut edits = Edits::with_capacity(6);
+        let mut edits = Edits::with_capacity(6, 256);
         self.envelope.stamp(stamp, &mut edits);
         if let (Some(at), false) = (&self.finish_reason, self.has_native) {
-            edits.insert(
-                at.end,
-                [b",\"native_finish_reason\":", &self.data[at.clone()]].concat().into(),
-            );
+            edits.insert_all(at.end, &[b",\"native_finish_reason\":", &self.data[at.clone()]]);
         }
         match (usage, &self.envelope.usage) {
             (Some(object), Some(at)) => edits.replace(at.clone(), object),
             (Some(object), None) => {
-                edits.insert(self.envelope.close, [b",\"usage\":", &object[..]].concat().into());
+                edits.insert_all(self.envelope.close, &[b",\"usage\":", &object]);
             }
             (None, _) => {}
         }
         if let Some(last) = last {
-            edits.insert(self.envelope.close, format!(",{last}").into());
+            edits.insert_all(self.envelope.close, &[b",", last.as_bytes()]);
         }
         edits.sort();
         out.reserve(edits.edited_len(&self.data) + 8);

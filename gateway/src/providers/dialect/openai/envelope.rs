@@ -123,11 +123,8 @@ impl Envelope {
         ];
         for (name, place, text) in members {
             match place {
-                Some(at) => edits.replace(at.clone(), text.clone()),
-                None => edits.insert(
-                    self.open,
-                    [b"\"", name.as_bytes(), b"\":", &text[..], b","].concat().into(),
-                ),
+                Some(at) => edits.replace_written(at.clone(), |out| out.extend_from_slice(text)),
+                None => edits.insert_all(self.open, &[b"\"", name.as_bytes(), b"\":", text, b","]),
             }
         }
     }

@@ -175,7 +175,7 @@ impl ChatRequest {
             removed,
             ambiguous: _,
         } = fields;
-        let mut edits = Edits::with_capacity(2 + removed.len());
+        let mut edits = Edits::with_capacity(removed.len(), 0);
         for at in removed {
             edits.replace(at, Bytes::new());
         }
@@ -367,7 +367,7 @@ fn ask_for_usage(
                 }
             }
             let comma: &[u8] = if is_empty { b"" } else { b"," };
-            edits.insert(at.start + 1, [INCLUDE_USAGE, comma].concat().into());
+            edits.insert_all(at.start + 1, &[INCLUDE_USAGE, comma]);
         }
         _ => {
             return Err(Error::Type {

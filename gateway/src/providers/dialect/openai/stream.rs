@@ -211,8 +211,11 @@ impl StreamWriter {
     fn usage_text(&self) -> Bytes {
         match &self.usage_object {
             Some(object) => {
-                let cost = usage::cost_member(self.cost_pico_usd(), object);
-                [b"{", &cost[..], &object[1..]].concat().into()
+                let mut text = Vec::with_capacity(object.len() + 64);
+                text.push(b'{');
+                usage::write_cost(self.cost_pico_usd(), object, &mut text);
+                text.extend_from_slice(&object[1..]);
+                text.into()
             }
             None => usage::object(&self.usage(), self.cost_pico_usd()).into(),
         }

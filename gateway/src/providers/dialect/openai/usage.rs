@@ -1,7 +1,5 @@
 //! `usage` objects: reading the provider's, writing ours.
 
-use bytes::Bytes;
-
 use crate::{
     capture::record::Usage,
     providers::{
@@ -64,19 +62,17 @@ fn number(raw: &[u8]) -> u64 {
         .unwrap_or(0)
 }
 
-/// What goes into the provider's `usage`, which is this object, behind its opening brace.
-pub(super) fn cost_member(cost_pico_usd: Option<i64>, object: &[u8]) -> Bytes {
-    let mut member = Vec::with_capacity(40);
-    member.extend_from_slice(b"\"cost\":");
+/// Appends what goes into the provider's `usage`, which is this object, behind its opening brace.
+pub(super) fn write_cost(cost_pico_usd: Option<i64>, object: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"cost\":");
     match cost_pico_usd {
-        Some(cost) => price::write_usd(cost, &mut member),
-        None => member.extend_from_slice(b"null"),
+        Some(cost) => price::write_usd(cost, out),
+        None => out.extend_from_slice(b"null"),
     }
     // An object may hold spaces and still nothing.
     if object.get(1..).is_some_and(|rest| rest.trim_ascii_start() != b"}") {
-        member.push(b',');
+        out.push(b',');
     }
-    member.into()
 }
 
 /// A `usage` object of our own.
@@ -114,7 +110,10 @@ mod tests {
 
     #[test]
     fn a_usage_of_nothing_but_spaces_gets_its_cost_without_a_comma() {
-        assert_eq!(cost_member(None, b"{ \n }"), r#""cost":null"#);
-        assert_eq!(cost_member(None, b"{ \"a\": 1}"), "\"cost\":null,");
+        let mut written = Vec::new();
+        write_cost(None, b"{ \n }", &mut written);
+        assert_eq!(written, br#""cost":null"#);
+        write_cost(None, b"{ \"a\": 1}", &mut written);
+        assert_eq!(written, br#""cost":null"cost":null,"#);
     }
 }

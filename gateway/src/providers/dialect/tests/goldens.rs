@@ -93,7 +93,7 @@ fn answers() {
     for (dialect, name) in DIALECTS {
         for (fixture, body) in fixtures(name, "answers") {
             for client in [Dialect::OpenAI, Dialect::Anthropic] {
-                let answer = Answer::read(body.clone().into(), dialect, client).unwrap();
+                let mut answer = Answer::read(body.clone().into(), dialect, client).unwrap();
                 let used = answer.usage().unwrap_or(Usage {
                     prompt_tokens: 5,
                     completion_tokens: 2,
@@ -110,7 +110,7 @@ fn answers() {
                     "{}\n\nfinish reason: {:?}\nupstream id: {:?}\nusage: {:?}\ncaptured: {}",
                     pretty(&answer.written(&marks).concat()),
                     answer.finish_reason(),
-                    answer.upstream_id(),
+                    answer.take_upstream_id(),
                     answer.usage(),
                     String::from_utf8_lossy(&answer.message()),
                 );
