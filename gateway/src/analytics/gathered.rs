@@ -63,6 +63,10 @@ impl Group for Gathered {
         self.requests >= GROUP_ROWS
     }
 
+    fn is_outgrown(lexicon: &Lexicon) -> bool {
+        lexicon.is_outgrown()
+    }
+
     fn tidy(lexicon: &mut Lexicon) {
         lexicon.tidy();
     }

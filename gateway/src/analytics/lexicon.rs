@@ -15,6 +15,9 @@ const MANY: usize = 50_000;
 /// For the same reason no more are recognized by their places at a time.
 const MANY_ALIKE: usize = 16_384;
 
+/// Models of one likeness that are looked through.
+const MODELS: usize = 8;
+
 /// What the groups of rows have in common.
 #[derive(Default)]
 pub(crate) struct Lexicon {
@@ -69,13 +72,20 @@ impl Lexicon {
             _held: shared.map(Option::<&_>::cloned),
             numbers: Vec::new(),
         });
-        alike.numbers.push((model.map(Into::into), number));
+        // A combination is asked for with any model: those are looked up by their letters each time.
+        if alike.numbers.len() < MODELS {
+            alike.numbers.push((model.map(Into::into), number));
+        }
         number
+    }
+
+    pub(super) fn is_outgrown(&self) -> bool {
+        self.names.len().max(self.kinds.len()) > MANY
     }
 
     /// No row needs this one any more.
     pub(super) fn tidy(&mut self) {
-        if self.names.len().max(self.kinds.len()) > MANY {
+        if self.is_outgrown() {
             *self = Self {
                 edition: self.edition + 1,
                 ..Self::default()
@@ -164,6 +174,23 @@ mod tests {
         let mut lexicon = Lexicon::default();
         assert_eq!(lexicon.numbers(&entries), [0, 0, 1]);
         assert_eq!((lexicon.alike.len(), lexicon.kinds.len()), (2, 2));
+    }
+
+    #[test]
+    fn models_without_number_are_not_looked_through() {
+        let mut lexicon = Lexicon::default();
+        let mut record = Traffic::new(9).record();
+        record.route = Some("team/chat".into());
+        let asked = (0..100).map(|number| {
+            let mut record = record.clone();
+            record.requested_model = format!("model-{number}").into();
+            entry(record)
+        });
+        let entries: Vec<Entry> = asked.collect();
+        let numbers = lexicon.numbers(&entries);
+        assert_eq!(numbers, (0..100).collect::<Vec<i32>>());
+        assert_eq!(lexicon.numbers(&entries), numbers);
+        assert!(lexicon.alike.values().all(|alike| alike.numbers.len() <= MODELS));
     }
 
     #[test]

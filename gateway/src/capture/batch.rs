@@ -115,10 +115,18 @@ impl Batch {
         self.entries.len() >= BATCH_RECORDS || self.bytes >= self.room.group_bytes()
     }
 
-    /// The entries, and when the first of them came; the room is given back: who keeps anything of them holds room anew.
-    pub(super) fn into_entries(mut self) -> (Vec<Entry>, Instant) {
+    pub(super) fn opened(&self) -> Option<Instant> {
+        self.opened
+    }
+
+    /// The entries, when the first of them came, and their room: who keeps anything of them holds room of its own.
+    pub(super) fn into_parts(mut self) -> (Vec<Entry>, Instant, Held) {
+        let held = Held {
+            room: Arc::clone(&self.room),
+            bytes: std::mem::take(&mut self.bytes),
+        };
         let opened = self.opened.unwrap_or_else(Instant::now);
-        (std::mem::take(&mut self.entries), opened)
+        (std::mem::take(&mut self.entries), opened, held)
     }
 }
 

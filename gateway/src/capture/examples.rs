@@ -195,6 +195,10 @@ impl Group for Contents {
         self.entries.len() >= GROUP_EXAMPLES
     }
 
+    fn is_outgrown((): &()) -> bool {
+        false
+    }
+
     fn tidy((): &mut ()) {}
 }
 

@@ -2,7 +2,7 @@
 //! held across an await or a disk write.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -107,10 +107,13 @@ impl Inbox {
         }
     }
 
-    /// Waits for a full batch, a barrier, an errand, the end, or `deadline`. `is_holding`: not all that the writer has taken is stored.
-    pub(super) fn next_turn(&self, deadline: Instant, is_holding: bool) -> Turn {
+    /// Waits for a full batch, a barrier, an errand, the end, `deadline`, or until the first of what is here has waited for `interval`.
+    /// `is_holding`: not all that the writer has taken is stored.
+    pub(super) fn next_turn(&self, deadline: Instant, interval: Duration, is_holding: bool) -> Turn {
         let mut state = self.lock();
         state.writing = is_holding;
+        let opened = state.open.opened();
+        let deadline = opened.map_or(deadline, |opened| deadline.min(opened + interval));
         while !state.closing && state.full.is_empty() && state.waiting.is_empty() && state.errands.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

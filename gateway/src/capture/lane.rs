@@ -95,18 +95,26 @@ impl<S: Store> Lane<S> {
         }
         held.set(group.bytes());
         if group.is_full() || held.bytes() >= self.terms.room.group_bytes() {
-            self.settle(Duration::ZERO);
+            self.settle();
         }
     }
 
-    /// When the first request of what is not to be written yet ended.
-    pub(super) fn since(&self) -> Option<Instant> {
-        self.open.since
+    /// When what has been gathered is to be written: once the first of it has waited for `interval`, and the store is tried at all.
+    pub(super) fn due(&self, interval: Duration) -> Option<Instant> {
+        let due = self.open.since? + interval;
+        Some(self.next_try.map_or(due, |next| next.max(due)))
     }
 
-    /// What has been gathered is to be written, if some of it is as old as `age`.
-    pub(super) fn settle(&mut self, age: Duration) {
-        if self.open.since.is_some_and(|since| since.elapsed() >= age) {
+    /// What has been gathered is to be written, if it is due.
+    pub(super) fn settle_due(&mut self, interval: Duration) {
+        if self.due(interval).is_some_and(|due| Instant::now() >= due) {
+            self.settle();
+        }
+    }
+
+    /// What has been gathered is to be written.
+    pub(super) fn settle(&mut self) {
+        if self.open.since.is_some() {
             let settled = std::mem::replace(&mut self.open, Gathered::new(&self.terms.room));
             self.line_bytes += settled.held.bytes();
             self.line.push_back(settled);
@@ -121,6 +129,10 @@ impl<S: Store> Lane<S> {
         }
         while self.line_bytes > self.terms.limit_bytes && self.failures > 0 {
             self.give_up_first();
+        }
+        if self.failures > 0 && S::Group::is_outgrown(&self.book) {
+            self.give_up_all();
+            S::Group::tidy(&mut self.book);
         }
         had_any
     }
@@ -145,11 +157,9 @@ impl<S: Store> Lane<S> {
 
     /// A last try at what is left, then the end.
     pub(super) fn close(mut self) {
-        self.settle(Duration::ZERO);
+        self.settle();
         self.try_all();
-        while !self.line.is_empty() {
-            self.give_up_first();
-        }
+        self.give_up_all();
         if let Some(Err(error)) = self.store.take().map(S::close) {
             tracing::error!(store = self.name, error = in_full(&error), "failed to close a store");
         }
@@ -228,6 +238,13 @@ impl<S: Store> Lane<S> {
             message,
             since_unix_micros,
         });
+    }
+
+    fn give_up_all(&mut self) {
+        self.settle();
+        while !self.line.is_empty() {
+            self.give_up_first();
+        }
     }
 
     fn give_up_first(&mut self) {

@@ -54,6 +54,9 @@ pub(crate) trait Group: Default + Send {
     /// Whether more would make it no better.
     fn is_full(&self) -> bool;
 
+    /// Whether the book has become so large that groups which cannot be stored are given up for a new one.
+    fn is_outgrown(book: &Self::Book) -> bool;
+
     /// No group needs the book now: the place to begin a new one, if it has become large.
     fn tidy(book: &mut Self::Book);
 }

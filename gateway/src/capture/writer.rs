@@ -32,15 +32,15 @@ impl<E: Store, A: Store> Writer<E, A> {
             for batch in std::mem::take(&mut turn.batches) {
                 self.take_up(batch);
             }
-            let settled_from = if turn.is_awaited() {
-                Duration::ZERO
+            if turn.is_awaited() {
+                self.examples.settle();
+                self.analytics.settle();
             } else {
-                self.interval
-            };
-            self.examples.settle(settled_from);
-            self.analytics.settle(settled_from);
+                self.examples.settle_due(self.interval);
+                self.analytics.settle_due(self.interval);
+            }
             // Also without anything new: what failed may be due for another try.
-            self.advance();
+            let has_written = self.advance();
             for waiting in turn.waiting {
                 // Whoever waited may have left.
                 let _ = waiting.send(());
@@ -51,8 +51,9 @@ impl<E: Store, A: Store> Writer<E, A> {
             if turn.last {
                 break;
             }
-            self.tend(&mut tended_unix_micros);
-            self.keep_within_budget();
+            if self.tend(&mut tended_unix_micros) || has_written {
+                self.keep_within_budget();
+            }
         }
         self.examples.close();
         self.analytics.close();
@@ -61,17 +62,19 @@ impl<E: Store, A: Store> Writer<E, A> {
     /// The next turn comes no later than when something that was gathered has waited for long enough.
     fn next_turn(&self) -> Turn {
         let now = Instant::now();
-        let since = [self.examples.since(), self.analytics.since()];
-        let oldest = since.into_iter().flatten().min();
-        let deadline = oldest.unwrap_or(now) + self.interval;
-        self.inbox.next_turn(deadline, oldest.is_some())
+        let due = [self.examples.due(self.interval), self.analytics.due(self.interval)];
+        let first = due.into_iter().flatten().min();
+        let deadline = first.unwrap_or(now + self.interval).min(now + self.interval);
+        self.inbox.next_turn(deadline, self.interval, first.is_some())
     }
 
     /// Each store takes what it keeps of a batch, and writes what it has gathered once that is enough.
     fn take_up(&mut self, batch: Batch) {
-        let (mut entries, opened) = batch.into_entries();
+        let (mut entries, opened, room) = batch.into_parts();
         entries.iter_mut().for_each(redact);
         self.analytics.gather(&mut entries, opened);
+        // Not sooner: redaction takes its time. Not later: the bodies would be counted twice.
+        drop(room);
         self.examples.gather(&mut entries, opened);
         entries.clear();
         self.inbox.give_back(entries);
@@ -87,7 +90,8 @@ impl<E: Store, A: Store> Writer<E, A> {
         examples || analytics
     }
 
-    fn tend(&mut self, tended_unix_micros: &mut Option<i64>) {
+    /// Whether it was time to.
+    fn tend(&mut self, tended_unix_micros: &mut Option<i64>) -> bool {
         let now = (self.clock)();
         let is_due = tended_unix_micros
             .is_none_or(|tended| u128::try_from(now - tended).unwrap_or(u128::MAX) >= self.tend_interval.as_micros());
@@ -98,6 +102,7 @@ impl<E: Store, A: Store> Writer<E, A> {
             self.examples.measure();
             self.analytics.measure();
         }
+        is_due
     }
 
     fn keep_within_budget(&mut self) {

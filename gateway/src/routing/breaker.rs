@@ -10,7 +10,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,8 @@ use super::window::Window;
 pub struct Breaker {
     /// The usual case, without the lock.
     is_closed: AtomicBool,
+    /// Length of the window, likewise.
+    window_nanos: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -88,13 +90,15 @@ impl Breaker {
                 phase: Phase::Closed,
                 round: 0,
                 consecutive_failures: 0,
-                window: Window::new(now),
+                window: Window::new(now, Duration::ZERO),
             }),
+            window_nanos: AtomicU64::new(0),
         }
     }
 
     /// Lets a request in, unless the breaker is open or has all of its probes. What is let in must be judged.
     pub fn admit(&self, now: Instant, rules: &Rules) -> Option<Pass> {
+        self.follow(rules.window, now);
         if self.is_closed.load(Ordering::Relaxed) {
             return Some(Pass::Usual);
         }
@@ -137,6 +141,15 @@ impl Breaker {
             Phase::Closed => State::Closed,
             Phase::Open { until } if until > now => State::Open(until - now),
             Phase::Open { .. } | Phase::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    /// The window is as long as who is let in now has it. What was let in before has the rules of its time, and may end much later.
+    fn follow(&self, length: Duration, now: Instant) {
+        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        if self.window_nanos.load(Ordering::Relaxed) != nanos {
+            self.lock().window = Window::new(now, length);
+            self.window_nanos.store(nanos, Ordering::Relaxed);
         }
     }
 
@@ -185,7 +198,7 @@ impl Inner {
             Phase::HalfOpen { passed, .. } if passed >= rules.half_open_probes => {
                 self.phase = Phase::Closed;
                 self.consecutive_failures = 0;
-                self.window = Window::new(now);
+                self.window = Window::new(now, self.window.length());
             }
             _ => {}
         }
@@ -193,20 +206,23 @@ impl Inner {
 
     fn count(&mut self, verdict: Verdict, now: Instant, rules: &Rules) {
         let is_bad = verdict == Verdict::Bad;
-        self.window.count(is_bad, now, rules.window);
+        let is_of_this_window = rules.window == self.window.length();
+        if is_of_this_window {
+            self.window.count(is_bad, now);
+        }
         if !is_bad {
             self.consecutive_failures = 0;
             return;
         }
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
         let in_a_row = rules.consecutive_failures > 0 && self.consecutive_failures >= rules.consecutive_failures;
-        if in_a_row || self.is_share_too_high(now, rules) {
+        if in_a_row || is_of_this_window && self.is_share_too_high(now, rules) {
             self.open(now, rules);
         }
     }
 
     fn is_share_too_high(&self, now: Instant, rules: &Rules) -> bool {
-        let (bad, all) = self.window.counts(now, rules.window);
+        let (bad, all) = self.window.counts(now);
         rules.failure_percent > 0
             && all >= u64::from(rules.minimum_requests)
             && bad * 100 >= all * u64::from(rules.failure_percent)

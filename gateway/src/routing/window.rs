@@ -10,6 +10,7 @@ const SLICES: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Window {
     began: Instant,
+    length: Duration,
     /// Which tenth of a window since the beginning is the latest that has a slice; those before it have the others.
     latest: u64,
     slices: [Slice; SLICES as usize],
@@ -23,16 +24,25 @@ struct Slice {
 }
 
 impl Window {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, length: Duration) -> Self {
         Self {
             began: now,
+            length,
             latest: 0,
             slices: Default::default(),
         }
     }
 
-    pub(super) fn count(&mut self, is_bad: bool, now: Instant, length: Duration) {
-        let number = self.number(now, length);
+    pub(super) fn length(&self) -> Duration {
+        self.length
+    }
+
+    pub(super) fn count(&mut self, is_bad: bool, now: Instant) {
+        let number = self.number(now);
+        if number + u64::from(SLICES) <= self.latest {
+            // So late that it is out of the window already.
+            return;
+        }
         self.turn_to(number);
         let slice = &mut self.slices[place(number)];
         slice.bad = slice.bad.saturating_add(u32::from(is_bad));
@@ -40,8 +50,8 @@ impl Window {
     }
 
     /// Those that failed, and all.
-    pub(super) fn counts(&self, now: Instant, length: Duration) -> (u64, u64) {
-        let number = self.number(now, length);
+    pub(super) fn counts(&self, now: Instant) -> (u64, u64) {
+        let number = self.number(now);
         let first = self.latest.max(number).saturating_sub(u64::from(SLICES) - 1);
         let recent = (first..=self.latest.min(number)).map(|number| self.slices[place(number)]);
         recent.fold((0, 0), |(bad, all), slice| {
@@ -49,22 +59,19 @@ impl Window {
         })
     }
 
-    /// Sees to it that there is a slice of this number. Where the length of the window has changed, numbers may begin anew.
+    /// Sees to it that there is a slice of this number.
     fn turn_to(&mut self, number: u64) {
-        let slices = u64::from(SLICES);
-        if number >= self.latest + slices || number + slices <= self.latest {
+        if number >= self.latest + u64::from(SLICES) {
             self.slices = Default::default();
         } else {
             (self.latest + 1..=number).for_each(|number| self.slices[place(number)] = Slice::default());
         }
-        if number > self.latest || number + slices <= self.latest {
-            self.latest = number;
-        }
+        self.latest = self.latest.max(number);
     }
 
-    fn number(&self, now: Instant, length: Duration) -> u64 {
+    fn number(&self, now: Instant) -> u64 {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        nanos(now - self.began) / nanos(length / SLICES).max(1)
+        nanos(now - self.began) / nanos(self.length / SLICES).max(1)
     }
 }
 
@@ -85,38 +92,34 @@ mod tests {
         #[test]
         fn what_the_last_ten_slices_counted_is_there(pauses in prop::collection::vec(0..4_000_u64, 1..100), gap in 0..30_u64) {
             let began = Instant::now();
-            let mut window = Window::new(began);
+            let mut window = Window::new(began, LENGTH);
             let mut now = began;
             let mut counted = Vec::new();
             let second = |at: Instant| (at - began).as_secs();
             for (index, pause) in pauses.into_iter().enumerate() {
                 now += Duration::from_millis(pause) + Duration::from_secs(if index == 50 { gap } else { 0 });
                 let is_bad = index % 3 == 0;
-                window.count(is_bad, now, LENGTH);
+                window.count(is_bad, now);
                 counted.push((second(now), is_bad));
                 let later = now + Duration::from_secs(gap % 12);
                 for at in [now, later] {
                     let recent = counted.iter().filter(|(number, _)| second(at) - number < 10);
                     let (bad, good): (Vec<&_>, Vec<&_>) = recent.partition(|(_, is_bad)| *is_bad);
-                    prop_assert_eq!(window.counts(at, LENGTH), (bad.len() as u64, (bad.len() + good.len()) as u64));
+                    prop_assert_eq!(window.counts(at), (bad.len() as u64, (bad.len() + good.len()) as u64));
                 }
             }
         }
     }
 
     #[tokio::test]
-    async fn a_longer_window_begins_anew_and_a_late_count_is_one_of_its_time() {
+    async fn a_late_count_is_one_of_its_time_or_none() {
         let began = Instant::now();
-        let mut window = Window::new(began);
+        let mut window = Window::new(began, LENGTH);
         let at = |seconds| began + Duration::from_secs(seconds);
-        window.count(true, at(100), LENGTH);
-        window.count(true, at(98), LENGTH);
-        assert_eq!(window.counts(at(100), LENGTH), (2, 2));
-        assert_eq!(window.counts(at(108), LENGTH), (1, 1), "the later one");
-        let longer = 60 * LENGTH;
-        assert_eq!(window.counts(at(100), longer), (0, 0));
-        window.count(false, at(100), longer);
-        window.count(true, at(130), longer);
-        assert_eq!(window.counts(at(130), longer), (1, 2));
+        window.count(true, at(100));
+        window.count(true, at(98));
+        window.count(true, at(90));
+        assert_eq!(window.counts(at(100)), (2, 2));
+        assert_eq!(window.counts(at(108)), (1, 1), "the later one");
     }
 }

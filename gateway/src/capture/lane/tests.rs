@@ -44,6 +44,10 @@ impl Group for Counted {
         self.requests >= 3
     }
 
+    fn is_outgrown((): &()) -> bool {
+        false
+    }
+
     fn tidy((): &mut ()) {}
 }
 
@@ -114,7 +118,7 @@ fn gather(lane: &mut Lane<Arc<Told>>, bytes: usize) {
 /// A group of one such request, that is to be written.
 fn push(lane: &mut Lane<Arc<Told>>, bytes: usize) {
     gather(lane, bytes);
-    lane.settle(Duration::ZERO);
+    lane.settle();
 }
 
 #[test]
@@ -192,16 +196,36 @@ fn what_is_gathered_is_written_when_it_is_enough_or_old_enough_and_takes_room_un
     let room = Arc::clone(&lane.terms.room);
     let stored = || told.stored.load(Ordering::Relaxed);
     told.works.store(true, Ordering::Relaxed);
-    assert_eq!((lane.since(), lane.advance()), (None, false));
+    assert_eq!((lane.due(Duration::ZERO), lane.advance()), (None, false));
     gather(&mut lane, 10);
     gather(&mut lane, 20);
-    lane.settle(Duration::from_hours(1));
-    assert!(!lane.advance() && lane.since().is_some());
+    lane.settle_due(Duration::from_hours(1));
+    assert!(!lane.advance() && lane.due(Duration::ZERO).is_some());
     assert_eq!((stored(), room.held_bytes()), (0, 30));
     gather(&mut lane, 5);
-    assert!(lane.advance() && lane.since().is_none(), "three are a full group");
+    assert!(
+        lane.advance() && lane.due(Duration::ZERO).is_none(),
+        "three are a full group"
+    );
     assert_eq!((stored(), room.held_bytes()), (3, 0));
     gather(&mut lane, 1 << 17);
     assert!(lane.advance(), "a group that takes much room does not wait");
     assert_eq!((stored(), room.held_bytes()), (4, 0));
+}
+
+#[test]
+fn while_its_store_fails_a_lane_gathers_until_the_next_try() {
+    let (told, mut lane) = lane(1000);
+    lane.terms.first_pause = Duration::from_hours(1);
+    push(&mut lane, 10);
+    assert!(lane.advance());
+    gather(&mut lane, 10);
+    let next_try = lane.next_try.unwrap();
+    assert_eq!(lane.due(Duration::ZERO), Some(next_try));
+    lane.settle_due(Duration::ZERO);
+    gather(&mut lane, 10);
+    assert_eq!(lane.line.len(), 1, "both wait in one group");
+    told.works.store(true, Ordering::Relaxed);
+    lane.close();
+    assert_eq!(told.stored.load(Ordering::Relaxed), 3);
 }

@@ -87,6 +87,24 @@ fn a_share_of_failures_opens_it_once_there_are_enough_requests() {
     assert!(matches!(bench.state(), State::Open(_)), "10 of 20");
 }
 
+/// Each request under way that ended by the old rules emptied the window of the new ones.
+#[test]
+fn what_was_let_in_before_the_window_changed_takes_nothing_from_the_new_one() {
+    let mut bench = Bench::new(Rules {
+        consecutive_failures: 0,
+        ..rules()
+    });
+    bench.wait(1_000);
+    let old_rules = bench.rules;
+    let old: Vec<Pass> = (0..20).map(|_| bench.admit().unwrap()).collect();
+    bench.rules.window = old_rules.window / 3;
+    for pass in old {
+        bench.request(Verdict::Bad);
+        bench.breaker.judge(pass, Verdict::Good, bench.now, &old_rules);
+    }
+    assert!(matches!(bench.state(), State::Open(_)), "20 of 20, and not 20 of 40");
+}
+
 #[test]
 fn what_is_older_than_the_window_is_forgotten() {
     let mut bench = Bench::new(Rules {
