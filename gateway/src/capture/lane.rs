@@ -99,6 +99,13 @@ impl<S: Store> Lane<S> {
         }
     }
 
+    /// What has been gathered is to be written, if it would be too large a transaction with as much more.
+    pub(super) fn settle_before(&mut self, more_bytes: usize) {
+        if self.open.held.bytes() + more_bytes > self.terms.room.group_bytes() {
+            self.settle();
+        }
+    }
+
     /// When what has been gathered is to be written: once the first of it has waited for `interval`, and the store is tried at all.
     pub(super) fn due(&self, interval: Duration) -> Option<Instant> {
         let due = self.open.since? + interval;

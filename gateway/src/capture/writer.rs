@@ -29,8 +29,9 @@ impl<E: Store, A: Store> Writer<E, A> {
         let mut tended_unix_micros = None;
         loop {
             let mut turn = self.next_turn();
+            let mut has_written = false;
             for batch in std::mem::take(&mut turn.batches) {
-                self.take_up(batch);
+                has_written |= self.take_up(batch);
             }
             if turn.is_awaited() {
                 self.examples.settle();
@@ -40,7 +41,7 @@ impl<E: Store, A: Store> Writer<E, A> {
                 self.analytics.settle_due(self.interval);
             }
             // Also without anything new: what failed may be due for another try.
-            let has_written = self.advance();
+            has_written |= self.advance();
             for waiting in turn.waiting {
                 // Whoever waited may have left.
                 let _ = waiting.send(());
@@ -68,19 +69,22 @@ impl<E: Store, A: Store> Writer<E, A> {
         self.inbox.next_turn(deadline, self.interval, first.is_some())
     }
 
-    /// Each store takes what it keeps of a batch, and writes what it has gathered once that is enough.
-    fn take_up(&mut self, batch: Batch) {
+    /// Each store takes what it keeps of a batch, and writes what it has gathered once that is enough: whether there was anything to write.
+    fn take_up(&mut self, batch: Batch) -> bool {
         let (mut entries, opened, room) = batch.into_parts();
         entries.iter_mut().for_each(redact);
         self.analytics.gather(&mut entries, opened);
         // Not sooner: redaction takes its time. Not later: the bodies would be counted twice.
+        self.examples.settle_before(room.bytes());
         drop(room);
         self.examples.gather(&mut entries, opened);
         entries.clear();
         self.inbox.give_back(entries);
-        if self.advance() {
+        let has_written = self.advance();
+        if has_written {
             self.keep_within_budget();
         }
+        has_written
     }
 
     /// Whether there was anything to write.

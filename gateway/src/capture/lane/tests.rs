@@ -229,3 +229,17 @@ fn while_its_store_fails_a_lane_gathers_until_the_next_try() {
     lane.close();
     assert_eq!(told.stored.load(Ordering::Relaxed), 3);
 }
+
+/// Two batches in one transaction made the files of both stores larger than their bound.
+#[test]
+fn what_would_be_too_much_together_is_written_apart() {
+    let (told, mut lane) = lane(1000);
+    told.works.store(true, Ordering::Relaxed);
+    let half = lane.terms.room.group_bytes() / 2;
+    gather(&mut lane, half);
+    lane.settle_before(half);
+    assert!(!lane.advance());
+    lane.settle_before(half + 2);
+    assert!(lane.advance());
+    assert_eq!(told.stored.load(Ordering::Relaxed), 1);
+}
