@@ -152,7 +152,8 @@ pub(super) fn content_kept(entry: &Entry) -> Option<bool> {
     }
 }
 
-/// What the client asked for, where that is a Route's name or alias and so one of few.
+/// What the client asked for, where there was a Route: most often its name or alias, and so one of few. Beside a combination it is any text;
+/// names that no row has any more are pruned.
 pub(super) fn configured_model(record: &Record) -> Option<&str> {
     record.route.as_ref().map(|_| &*record.requested_model)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::redact::Redactions;
+use crate::providers::body::detached;
 
 /// How a request, or one attempt at a target, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -138,23 +139,13 @@ pub struct Deltas {
     pub tool_calls: Vec<Box<[u8]>>,
 }
 
-/// Longest text that is worth copying out of the buffer that it was read into.
-const COPIED_BYTES: usize = 16 * 1024;
-
 impl Content {
-    /// Lets go of the connections' read buffers: a short body that waits here as a slice of one would keep all of it, and the
-    /// connection would need a fresh one for each request.
+    /// Lets go of the rest of the answer: a short message that waits here as a slice of it would keep all of it. The request was detached
+    /// when it was read.
     pub fn detach(&mut self) {
-        detach(&mut self.request);
         if let Answer::Message(message) = &mut self.answer {
-            detach(message);
+            *message = detached(std::mem::take(message));
         }
-    }
-}
-
-fn detach(bytes: &mut Bytes) {
-    if bytes.len() <= COPIED_BYTES {
-        *bytes = Bytes::copy_from_slice(bytes);
     }
 }
 

@@ -9,13 +9,12 @@ use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use crate::providers::body::detached;
 
 /// Longest request body, in bytes.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// Memory that is taken for a body at most because its head says that it is as long.
 const MAX_TRUSTED_BYTES: usize = 1024 * 1024;
-/// A body up to this size that came at once is copied out of the buffer that it was read into, so that the connection can use it again.
-const COPIED_BYTES: usize = 16 * 1024;
 /// How much more of a body that is too long is read, and for how long.
 const MAX_DISCARDED_BYTES: usize = 128 * 1024 * 1024;
 const MAX_DISCARDING: Duration = Duration::from_secs(10);
@@ -66,12 +65,10 @@ where
         }
         whole.extend_from_slice(&data);
     }
-    Ok(Some(if !whole.is_empty() {
-        whole.freeze()
-    } else if first.len() <= COPIED_BYTES {
-        Bytes::copy_from_slice(&first)
+    Ok(Some(if whole.is_empty() {
+        detached(first)
     } else {
-        first
+        whole.freeze()
     }))
 }
 
@@ -91,6 +88,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::providers::body::COPIED_BYTES;
 
     fn body(parts: &[&'static str]) -> Body {
         let parts: Vec<Result<_, std::io::Error>> = parts

@@ -1,4 +1,4 @@
-//! A request's body as the pieces that it is made of, without putting them together.
+//! Bodies: as the pieces that one is made of, without putting them together; and apart from the buffer that one was read into.
 
 use std::{
     convert::Infallible,
@@ -9,6 +9,19 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+
+/// Longest text that is worth copying out of the buffer that it was read into.
+pub const COPIED_BYTES: usize = 16 * 1024;
+
+/// The same text, in memory of its own where it is short: a slice of a connection's read buffer would keep all of that, and the connection
+/// would need a fresh one.
+pub fn detached(text: Bytes) -> Bytes {
+    if text.len() <= COPIED_BYTES {
+        Bytes::copy_from_slice(&text)
+    } else {
+        text
+    }
+}
 
 /// Pieces, sent in order.
 #[derive(Debug)]

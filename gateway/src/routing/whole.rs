@@ -16,14 +16,11 @@ use crate::{
     capture::record::Usage,
     config::resolved::{Route, Target},
     prompts::selection::Choice,
-    providers::{answer::Answer, client::Clients, failure::Failure, front::ClientRequest},
+    providers::{answer::Answer, body::detached, client::Clients, failure::Failure, front::ClientRequest},
 };
 
 /// Longest answer that is held, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
-
-/// An answer up to this size that came at once is copied out of the buffer that it was read into, so that the connection can use it again.
-const COPIED_BYTES: usize = 16 * 1024;
 
 /// An answer, and whose it is.
 pub struct Whole<'a> {
@@ -119,12 +116,10 @@ pub(super) async fn read(mut body: Incoming, target: &Target, deadlines: &Deadli
             return Err(Failure::TooLong(MAX_ANSWER_BYTES));
         }
     }
-    Ok(if !rest.is_empty() {
-        rest.freeze()
-    } else if first.len() <= COPIED_BYTES {
-        Bytes::copy_from_slice(&first)
+    Ok(if rest.is_empty() {
+        detached(first)
     } else {
-        first
+        rest.freeze()
     })
 }
 
