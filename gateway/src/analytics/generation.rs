@@ -14,8 +14,9 @@ const REQUEST: &str =
     "SELECT *, epoch_us(created) AS created_unix_micros FROM request_rows WHERE created BETWEEN ? AND ? AND id = ?";
 const ATTEMPTS: &str = "SELECT * FROM all_attempt_rows WHERE created = ? AND request_id = ? ORDER BY position";
 
-/// How far the time in an id may be from the time of its request. Bounds what a search reads.
-const CLOCK_SLACK_MICROS: i64 = 3_600_000_000;
+/// How far the time in an id may be from the time of its request. Bounds what a search reads: nearly always they are one time; a clock that
+/// was set makes them differ.
+const CLOCK_SLACK_MICROS: [i64; 2] = [1_000_000, 3_600_000_000];
 
 /// Which requests somebody may see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,22 +159,36 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Generatio
     let Some(made) = made_unix_micros(id) else {
         return Ok(None);
     };
-    let (since, until) = (
-        timestamp(made - CLOCK_SLACK_MICROS),
-        timestamp(made + CLOCK_SLACK_MICROS),
-    );
     let book = Book::read(connection)?;
     let mut statement = connection.prepare(REQUEST)?;
-    let found = statement.query_row(params![since, until, id], |row| {
-        Ok((row.get::<_, i64>("created_unix_micros")?, Generation::read(row, &book)?))
-    });
-    let Some((created, mut generation)) = found.optional()? else {
+    let mut found = None;
+    for slack in CLOCK_SLACK_MICROS {
+        let (since, until) = (timestamp(made - slack), timestamp(made + slack));
+        let row = statement.query_row(params![since, until, id], |row| {
+            let generation = Generation::read(row, &book)?;
+            Ok((generation, Attempt::only(row, &book)?, row.get("created_unix_micros")?))
+        });
+        found = row.optional()?;
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some((mut generation, only_attempt, created)) = found else {
         return Ok(None);
     };
-    let mut statement = connection.prepare(ATTEMPTS)?;
-    let attempts = statement.query_map(params![timestamp(created), id], |row| Attempt::read(row, &book))?;
-    generation.tried(attempts.collect::<duckdb::Result<_>>()?);
+    generation.tried(match only_attempt {
+        Some(attempt) => vec![attempt],
+        None => attempts(connection, created, id, &book)?,
+    });
     Ok(Some(generation))
+}
+
+fn attempts(connection: &Connection, created_unix_micros: i64, id: &str, book: &Book) -> Result<Vec<Attempt>, Error> {
+    let mut statement = connection.prepare(ATTEMPTS)?;
+    let attempts = statement.query_map(params![timestamp(created_unix_micros), id], |row| {
+        Attempt::read(row, book)
+    })?;
+    Ok(attempts.collect::<duckdb::Result<_>>()?)
 }
 
 impl Sight {
@@ -281,6 +296,19 @@ impl Generation {
 }
 
 impl Attempt {
+    /// Of the row of a request, if that tells of its only attempt as well.
+    fn only(row: &Row, book: &Book) -> duckdb::Result<Option<Self>> {
+        let Some(latency_ms) = millis(row, "attempt_latency_micros")? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            latency_ms: Some(latency_ms),
+            first_token_ms: millis(row, "attempt_first_token_micros")?,
+            ..Self::read(row, book)?
+        }))
+    }
+
+    /// Of the row of an attempt.
     pub(super) fn read(row: &Row, book: &Book) -> duckdb::Result<Self> {
         let name = |column: &str| Ok::<_, duckdb::Error>(book.name(row.get(column)?));
         let cost_pico_usd: Option<i64> = row.get("cost_pico_usd")?;

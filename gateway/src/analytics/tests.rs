@@ -62,6 +62,30 @@ fn a_generation_tells_all_that_was_recorded() {
     assert!(analytics.generation("no id").unwrap().is_none());
 }
 
+/// A request whose only attempt says no more than it does has no row for it.
+#[test]
+#[expect(clippy::cast_precision_loss, reason = "the values are small")]
+fn a_generation_is_found_with_its_only_attempt_also_when_the_clock_was_set_meanwhile() {
+    let directory = tempdir().unwrap();
+    let mut traffic = Traffic::new(21);
+    let mut records = traffic.records(40);
+    for (number, record) in records.iter_mut().enumerate() {
+        let mut attempt = traffic.attempt();
+        (attempt.outcome, attempt.status, attempt.error) = (record.outcome, Some(record.status), record.error.clone());
+        (attempt.usage, attempt.cost_pico_usd) = (record.usage, record.cost_pico_usd);
+        record.attempts = vec![attempt];
+        record.started_unix_micros += i64::try_from(number % 2).unwrap() * HOUR_MICROS / 2;
+    }
+    store(directory.path(), &records);
+    let analytics = open(directory.path());
+    for record in &records {
+        let found = analytics.generation(&record.id).unwrap().unwrap();
+        assert_generation(&found, record);
+        let first_token = record.attempts[0].first_token_micros.map(|micros| micros as f64 / 1e3);
+        assert_eq!(found.attempts[0].first_token_ms, first_token);
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "the values are small")]
 fn assert_generation(found: &Generation, record: &Record) {
     let last = record.attempts.last();
