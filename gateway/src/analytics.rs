@@ -18,6 +18,8 @@ mod names;
 mod numbers;
 mod opening;
 pub mod prompts;
+mod questions;
+mod renewal;
 mod retention;
 pub mod share;
 pub mod sql;

@@ -22,6 +22,7 @@ mod pace;
 pub mod policy;
 pub mod record;
 mod redact;
+mod room;
 #[cfg(test)]
 pub(crate) mod sample;
 mod schema;
@@ -34,7 +35,6 @@ mod writer;
 use tokio::sync::oneshot;
 
 use crate::analytics::{Analytics, Database};
-use batch::Room;
 use budget::Budget;
 use examples::Examples;
 use inbox::Inbox;
@@ -42,6 +42,7 @@ use lane::{Lane, SharedHealth, Terms};
 use pace::Paces;
 use policy::{LimitsByRoute, Policy};
 use record::Record;
+use room::{Place, Room};
 use writer::Writer;
 
 pub use answer::said;
@@ -49,6 +50,7 @@ pub(crate) use batch::Entry;
 pub(crate) use escaped::unescape;
 pub(crate) use examples::{FILE as EXAMPLES_FILE, LOG as EXAMPLES_LOG};
 pub use lane::Clock;
+pub(crate) use room::Load;
 pub use schema::Newer;
 pub(crate) use schema::{newest, steps_from};
 pub use store::{Failure, Forget, StoreHealth};
@@ -126,12 +128,12 @@ pub enum Error {
 }
 
 impl Settings {
-    /// 64 MiB; what is recorded is stored within two fifths of a second.
+    /// 64 MiB; what is recorded is stored within half a second.
     pub fn new(directory: PathBuf, clock: Clock) -> Self {
         Self {
             directory,
             capacity_bytes: 64 << 20,
-            interval: Duration::from_millis(400),
+            interval: Duration::from_millis(500),
             tend_interval: Duration::from_secs(1),
             max_bytes: None,
             retry_pause: Duration::from_millis(250),
@@ -201,16 +203,18 @@ impl Queue {
     }
 
     /// Whether the content of a request whose body has `bytes` is to be kept: its Route wants it, and it does not come faster than content
-    /// is taken. None when the Route does not want it.
+    /// is taken and stored. None when the Route does not want it.
     pub fn keeps_content(&self, policy: &Policy, id: &str, bytes: usize, now: Instant) -> Option<bool> {
         if !policy.wants_content(id) {
             return None;
         }
-        let keeps = self.paces.take(&policy.pace, bytes as u64, now);
-        if !keeps {
-            self.thinned_contents.fetch_add(1, Ordering::Relaxed);
-        }
-        Some(keeps)
+        let left_out = match self.room.place_for_content(now) {
+            Place::Free if self.paces.take(&policy.pace, bytes as u64, now) => return Some(true),
+            Place::Free | Place::Taken => &self.thinned_contents,
+            Place::Blocked => &self.dropped_contents,
+        };
+        left_out.fetch_add(1, Ordering::Relaxed);
+        Some(false)
     }
 
     /// Requests whose content was left out because it came faster than content is taken, since the start.
@@ -233,16 +237,15 @@ impl Queue {
             bytes = record.retained_bytes();
             fits = self.room.take(bytes);
         }
+        let load = Load::of(&record, bytes);
+        let entry = Entry {
+            record,
+            content_dropped,
+        };
         if !fits {
             self.dropped_records.fetch_add(1, Ordering::Relaxed);
-        } else if !self.inbox.push(
-            Entry {
-                record,
-                content_dropped,
-            },
-            bytes,
-        ) {
-            self.room.give_back(bytes);
+        } else if !self.inbox.push(entry, bytes) {
+            self.room.give_back(load);
             self.dropped_records.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -3,20 +3,23 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::Instant;
 
-use duckdb::Connection;
 use duckdb::arrow::error::ArrowError;
 use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::types::{TimeUnit, Value};
+use duckdb::{Connection, Transaction};
 
 use super::gathered::Gathered;
 use super::lexicon::Lexicon;
 use super::numbers::Numbers;
+use super::opening::GROUP_ROWS;
+use super::questions::Questions;
+use super::renewal::Wear;
 use super::tables::{ATTEMPT_ROWS, NAMES, REQUEST_FACTS, REQUEST_KINDS};
 use super::{Error as QueryError, columns, opening};
-use crate::capture::{Forget, Newer, SharedLimits, Size, Store, Try};
+use crate::capture::{Forget, Group as _, Newer, SharedLimits, Size, Store, Try};
 
 pub(crate) const FILE: &str = "analytics.duckdb";
 pub(crate) const LOG: &str = "analytics.duckdb.wal";
@@ -24,32 +27,26 @@ pub(crate) const LOG: &str = "analytics.duckdb.wal";
 /// the start: no name that a person would give to copies of their own.
 pub(crate) const BACKUP_DIRECTORY: &str = "backup.draft";
 /// Rows that take more, for long texts are among them, are written with the memory of questions.
-const LARGE_GROUP_BYTES: usize = 4 << 20;
+const LARGE_GROUP_BYTES: usize = 2_500_000;
+/// So many, and less than a whole group, are as well: see [`Writer::needs_memory`].
+const LARGE_PART_ROWS: usize = 1024;
 
-/// The file, which may be closed, and opened again after a failure. Nothing may have it open twice in one process: that is
+/// What queries are given connections from; none while the file is closed.
+pub(super) type Gate = Option<Mutex<Connection>>;
+
+/// The file, which may be closed, and opened again after a failure and now and then (see `renewal`). Nothing may have it open twice in one process: that is
 /// what the gate is for. Queries hold it shared for as long as they run.
 pub(crate) struct Database {
     directory: PathBuf,
     max_bytes: Option<u64>,
     limits: SharedLimits,
-    gate: RwLock<Option<Mutex<Connection>>>,
-    asked: Mutex<Asked>,
+    gate: RwLock<Gate>,
+    pub(super) questions: Questions,
     /// Held by the one query of an administrator that runs.
     pub(super) sql_turn: Mutex<()>,
     /// That query takes what the writer needs.
     pub(super) sql_preempted: AtomicBool,
 }
-
-/// Whether questions are asked, for which the engine takes more memory than for writing.
-#[derive(Default)]
-struct Asked {
-    running: usize,
-    /// The engine has that memory.
-    extended: bool,
-}
-
-/// A question for as long as it runs.
-pub(super) struct Asking<'a>(&'a Mutex<Asked>);
 
 /// The connection that writes.
 pub(crate) struct Writer {
@@ -62,6 +59,7 @@ pub(crate) struct Writer {
     pub(super) expired_unix_micros: Option<i64>,
     /// When names that nothing has any more were last deleted.
     pub(super) pruned: Option<Instant>,
+    pub(super) wear: Wear,
     pub(super) database: Arc<Database>,
 }
 
@@ -90,11 +88,7 @@ impl Database {
             max_bytes,
             limits,
             gate: RwLock::new(None),
-            // The engine opens a file with much memory.
-            asked: Mutex::new(Asked {
-                running: 0,
-                extended: true,
-            }),
+            questions: Questions::new(),
             sql_turn: Mutex::new(()),
             sql_preempted: AtomicBool::new(false),
         }
@@ -108,11 +102,7 @@ impl Database {
             Err(TryLockError::WouldBlock) if self.preempt_sql() => self.gate.try_write().map_err(|_| Error::Busy)?,
             Err(TryLockError::WouldBlock) => return Err(Error::Busy),
         };
-        *gate = None;
-        let connection = opening::open(&self.directory, self.max_bytes)?;
-        self.lock_asked().extended = true;
-        self.shrink(&connection);
-        *gate = Some(Mutex::new(connection.try_clone()?));
+        let connection = self.connect(&mut gate)?;
         Ok(Writer {
             numbers: Numbers::stored(&connection)?,
             connection,
@@ -120,8 +110,29 @@ impl Database {
             directory: self.directory.clone(),
             expired_unix_micros: None,
             pruned: None,
+            wear: Wear::default(),
             database: Arc::clone(self),
         })
+    }
+
+    /// The file without anybody who asks it; none while a question runs.
+    pub(super) fn try_claim(&self) -> Option<RwLockWriteGuard<'_, Gate>> {
+        self.gate.try_write().ok()
+    }
+
+    /// As [`Self::try_claim`], when the questions that run have ended: no other begins meanwhile.
+    pub(super) fn claim(&self) -> RwLockWriteGuard<'_, Gate> {
+        self.preempt_sql();
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the file for the writer, and for queries, which wait at the gate meanwhile.
+    pub(super) fn connect(&self, gate: &mut Gate) -> Result<Connection, Error> {
+        *gate = None;
+        let connection = opening::open(&self.directory, self.max_bytes)?;
+        self.questions.begin(&connection);
+        *gate = Some(Mutex::new(connection.try_clone()?));
+        Ok(connection)
     }
 
     /// Opens the file for queries only. What stands in its log is seen as well.
@@ -147,35 +158,8 @@ impl Database {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let shared = gate.as_ref().ok_or(QueryError::Closed)?;
         let connection = opening::another(&shared.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let _asking = self.ask(&connection)?;
+        let _asking = self.questions.ask(&connection)?;
         query(connection)
-    }
-
-    /// What a question, or work that takes as much, holds for as long as it runs.
-    pub(super) fn ask(&self, connection: &Connection) -> duckdb::Result<Asking<'_>> {
-        let mut asked = self.lock_asked();
-        if !asked.extended {
-            opening::extend(connection)?;
-            asked.extended = true;
-        }
-        asked.running += 1;
-        Ok(Asking(&self.asked))
-    }
-
-    /// Takes the memory for questions back when none is asked.
-    fn shrink(&self, connection: &Connection) {
-        let mut asked = self.lock_asked();
-        if asked.running > 0 || !asked.extended {
-            return;
-        }
-        match opening::shrink(connection) {
-            Ok(()) => asked.extended = false,
-            Err(error) => tracing::debug!(%error, "the store of analytics keeps its memory for a while"),
-        }
-    }
-
-    fn lock_asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether what large queries have put on the disk leaves too little for the writer, which may need it as well: without it, the
@@ -207,12 +191,6 @@ impl Database {
     }
 }
 
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).running -= 1;
-    }
-}
-
 impl Store for Writer {
     type Error = Error;
     type Group = Gathered;
@@ -230,8 +208,13 @@ impl Store for Writer {
     }
 
     fn tend(&mut self, now_unix_micros: i64) -> Result<(), Error> {
-        self.database.shrink(&self.connection);
-        self.expire(now_unix_micros)
+        let expired = self.expire(now_unix_micros);
+        self.database.questions.shrink(&self.connection);
+        expired
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.length(FILE) + self.length(LOG)
     }
 
     fn size(&self) -> Result<Size, Error> {
@@ -250,8 +233,13 @@ impl Store for Writer {
         self.forget_user(forget)
     }
 
+    fn renewed(self) -> Result<Self, Error> {
+        self.renewed_if_worn()
+    }
+
     fn close(self) -> Result<(), Error> {
-        let folded = self.connection.execute_batch("CHECKPOINT");
+        let memory = self.database.questions.borrow(&self.connection);
+        let folded = memory.and_then(|_memory| self.connection.execute_batch("CHECKPOINT"));
         drop(self.connection);
         self.database.close();
         Ok(folded?)
@@ -259,36 +247,53 @@ impl Store for Writer {
 }
 
 impl Writer {
+    /// An error does not say that nothing was stored: what goes into one table may have been. The next try finds out.
     fn write_once(&mut self, group: &Gathered, lexicon: &Lexicon, this_is: Try) -> Result<(), Error> {
+        let database = Arc::clone(&self.database);
+        // What does not find memory while it is written may leave the engine's own state in disorder: it is looked at before.
+        let mut memory = None;
         let mut rows = group.numbered(lexicon, &mut self.numbers)?;
+        if this_is == Try::Again || self.needs_memory(group, rows.bytes()) {
+            memory = Some(database.questions.borrow(&self.connection)?);
+        }
         if this_is == Try::Again {
             rows = rows.without(&stored_ids(&self.connection, group.span())?)?;
         }
-        let kinds = columns::kinds(&self.numbers.kinds.take_fresh())?;
-        let names = columns::names(&self.numbers.names.take_fresh())?;
-        // What does not find memory while it is written may leave the engine's own state in disorder: it is looked at before.
-        let _memory = if rows.bytes() > LARGE_GROUP_BYTES {
-            Some(self.database.ask(&self.connection)?)
-        } else {
-            None
-        };
-        let transaction = self.connection.transaction()?;
-        for (table, rows) in [
-            (NAMES, Some(names)),
-            (REQUEST_KINDS, Some(kinds)),
+        let tables = [
+            (NAMES, Some(columns::names(&self.numbers.names.take_fresh())?)),
+            (REQUEST_KINDS, Some(columns::kinds(&self.numbers.kinds.take_fresh())?)),
             (REQUEST_FACTS, rows.facts),
             (ATTEMPT_ROWS, rows.attempts),
-        ] {
-            append(&transaction, table, rows)?;
+        ];
+        let filled: Vec<_> = tables
+            .into_iter()
+            .filter_map(|(table, rows)| Some((table, rows.filter(|rows| rows.num_rows() > 0)?)))
+            .collect();
+        // What goes into one table is a transaction of its own, and most of the time that is all.
+        let transaction = match filled.len() {
+            0 | 1 => None,
+            _ => Some(self.connection.unchecked_transaction()?),
+        };
+        for (table, rows) in filled {
+            self.wear.written_rows += rows.num_rows();
+            append(&self.connection, table, rows)?;
         }
-        Ok(transaction.commit()?)
+        transaction.map_or(Ok(()), Transaction::commit)?;
+        drop(memory);
+        Ok(())
+    }
+
+    /// Whether rows of so many bytes are written with the memory of questions. Parts of a group are: they stay in memory and the log until they
+    /// are put into the file, together with parts of before. With little memory the engine would put them on the disk meanwhile.
+    fn needs_memory(&self, group: &Gathered, bytes: usize) -> bool {
+        let bound = opening::checkpoint_bytes(self.database.max_bytes) / 2;
+        let is_part = group.requests() < GROUP_ROWS;
+        let log_bytes = || self.length(LOG) + if is_part { bytes as u64 } else { 0 };
+        bytes > LARGE_GROUP_BYTES || is_part && group.requests() >= LARGE_PART_ROWS || log_bytes() >= bound
     }
 }
 
-fn append(connection: &Connection, table: &str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
-    let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) else {
-        return Ok(());
-    };
+fn append(connection: &Connection, table: &str, rows: RecordBatch) -> duckdb::Result<()> {
     let mut appender = connection.appender(table)?;
     appender.append_record_batch(rows)?;
     appender.flush()

@@ -12,7 +12,7 @@ use super::columns::{self, Rows};
 use super::lexicon::Lexicon;
 use super::numbers::Numbers;
 use super::opening::GROUP_ROWS;
-use crate::capture::{Entry, Group};
+use crate::capture::{Entry, Group, Load};
 
 /// Rows of both tables.
 #[derive(Default)]
@@ -34,7 +34,13 @@ pub(super) struct Numbered {
 impl Group for Gathered {
     type Book = Lexicon;
 
-    fn gather(&mut self, entries: &mut Vec<Entry>, lexicon: &mut Lexicon) {
+    const ROOM_PARTS: usize = 12;
+
+    /// A whole group is exactly that: what a transaction has beyond it would be a small group of its own, and the engine would write those around
+    /// it again to be rid of it.
+    fn gather(&mut self, entries: &mut Vec<Entry>, from: usize, lexicon: &mut Lexicon) -> usize {
+        let end = entries.len().min(from + GROUP_ROWS.saturating_sub(self.requests));
+        let entries = &entries[from..end];
         let facts = columns::facts(entries, lexicon);
         let attempts = columns::attempts(entries, &mut lexicon.names);
         for (rows, all) in [(facts, &mut self.facts), (attempts, &mut self.attempts)] {
@@ -49,14 +55,15 @@ impl Group for Gathered {
             let (first, last) = self.span.unwrap_or((began, began));
             self.span = Some((first.min(began), last.max(began)));
         }
+        end
     }
 
     fn requests(&self) -> usize {
         self.requests
     }
 
-    fn bytes(&self) -> usize {
-        self.row_bytes
+    fn load(&self) -> Load {
+        Load::of_figures(self.row_bytes)
     }
 
     fn is_full(&self) -> bool {
@@ -113,4 +120,26 @@ fn without(rows: &RecordBatch, id: &str, ids: &HashSet<String>) -> Result<Record
         .iter()
         .map(|id| id.is_none_or(|id| !ids.contains(id)));
     filter_record_batch(rows, &stays.map(Some).collect::<BooleanArray>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::sample::Traffic;
+
+    #[test]
+    fn a_group_takes_as_many_rows_as_a_whole_one_has() {
+        let mut traffic = Traffic::new(41);
+        let entry = Entry {
+            record: traffic.record(),
+            content_dropped: false,
+        };
+        let mut entries = vec![entry; GROUP_ROWS + 5];
+        let (mut group, mut next, mut lexicon) = (Gathered::default(), Gathered::default(), Lexicon::default());
+        assert_eq!(group.gather(&mut entries, 0, &mut lexicon), GROUP_ROWS);
+        assert!(group.is_full() && group.requests() == GROUP_ROWS);
+        assert_eq!(group.gather(&mut entries, 7, &mut lexicon), 7, "it is full");
+        assert_eq!(next.gather(&mut entries, GROUP_ROWS, &mut lexicon), GROUP_ROWS + 5);
+        assert_eq!((next.requests(), next.is_full()), (5, false));
+    }
 }

@@ -17,12 +17,13 @@ pub(super) const GROUP_ROWS: usize = 8192;
 const STORAGE_VERSION: &str = "v1.5.0";
 /// The unit of the file, and of memory: a query holds one of each column. The engine's own is four times as large.
 const BLOCK_BYTES: u64 = 65_536;
-/// What the engine may take while rows are only written: what it would keep of the file in order not to read it again is not worth more.
-const LITTLE_MEMORY: &str = "10MB";
-/// The same while questions are asked, while a log is read, and always for a file of larger blocks, which it keeps.
+/// What the engine may take while whole groups of rows are written: what it would keep of the file in order not to read it again is not worth
+/// more.
+const LITTLE_MEMORY: &str = "5MB";
+/// The same while questions are asked, while a log is read or put into the file, and always for a file of larger blocks, which it keeps.
 const MUCH_MEMORY: &str = "64MB";
 /// Log past which the file is brought up to date. Rows that are only in the log are in memory, three times as large as there.
-const CHECKPOINT_BYTES: u64 = 2_000_000;
+const CHECKPOINT_BYTES: u64 = 1_000_000;
 /// Ways to compress that cost more of the processor than they save of the disk, each tried on each column of each group.
 const COSTLY: &str = "fsst,dict_fsst,zstd,alp,alprd,chimp,patas";
 /// What a large query may put on the disk beside the file.
@@ -75,6 +76,11 @@ pub(super) fn attached(file: &Path, name: &str, access: &str) -> String {
     format!("ATTACH '{file}' AS {name} ({access}, STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {GROUP_ROWS})")
 }
 
+/// Log past which the file is brought up to date.
+pub(super) fn checkpoint_bytes(max_bytes: Option<u64>) -> u64 {
+    max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES))
+}
+
 pub(super) fn overflow_bytes(max_bytes: Option<u64>) -> u64 {
     max_bytes.map_or(OVERFLOW_BYTES, |bytes| (bytes / 8).min(OVERFLOW_BYTES))
 }
@@ -121,7 +127,7 @@ fn connect(directory: &Path, max_bytes: Option<u64>, access: &str) -> duckdb::Re
 /// What nobody can undo from SQL: how much disk there is, no file but our own, and none but backups written. The order matters. The bound of memory
 /// is changed by us alone: what others ask is one SELECT.
 fn limit(connection: &Connection, directory: &Path, max_bytes: Option<u64>) -> duckdb::Result<()> {
-    let checkpoint = max_bytes.map_or(CHECKPOINT_BYTES, |bytes| (bytes / 16).min(CHECKPOINT_BYTES));
+    let checkpoint = checkpoint_bytes(max_bytes);
     let backup = directory.join(super::BACKUP_DIRECTORY);
     let backup = backup.to_string_lossy().replace('\'', "''");
     connection.execute_batch(&format!(

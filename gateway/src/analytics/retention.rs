@@ -6,13 +6,13 @@ use std::sync::Arc;
 use duckdb::types::Value;
 use duckdb::{Connection, ToSql};
 
-use super::database::{Error, Writer};
+use super::database::{Error, FILE, Writer};
 use super::measures::{FIRST_TOKEN_STEPS, LATENCY_STEPS};
 use super::names::Book;
 use super::numbers::Numbers;
 use super::tables::NAMED;
 use crate::capture::policy::{Limits, LimitsByRoute};
-use crate::capture::{Forget, Size};
+use crate::capture::{Forget, Size, Store as _};
 
 /// Between two looks for what is too old.
 const EXPIRE_INTERVAL_MICROS: i64 = 60_000_000;
@@ -55,6 +55,8 @@ impl Writer {
         if !is_due {
             return Ok(());
         }
+        let database = Arc::clone(&self.database);
+        let _memory = database.questions.borrow(&self.connection)?;
         let limits = self.limits.load_full();
         let old = too_old(&Book::read(&self.connection)?, &limits, now_unix_micros);
         let mut deleted = 0;
@@ -81,13 +83,14 @@ impl Writer {
     pub(super) fn oldest_row(&self) -> duckdb::Result<Option<i64>> {
         let oldest = "SELECT coalesce((SELECT epoch_us(min(created)) FROM request_rows),
             CASE WHEN EXISTS (SELECT 1 FROM hourly_rows) THEN 9223372036854775807 END)";
+        let _memory = self.database.questions.borrow(&self.connection)?;
         self.connection.query_row(oldest, [], |row| row.get(0))
     }
 
     /// Deletes the oldest requests, about as many as take `bytes`; where there are none, the oldest hours.
     pub(super) fn shed_oldest(&mut self, bytes: u64) -> Result<(), Error> {
         let database = Arc::clone(&self.database);
-        let _memory = database.ask(&self.connection)?;
+        let _memory = database.questions.borrow(&self.connection)?;
         let rows: u64 = self
             .connection
             .query_row("SELECT count(*) FROM request_rows", [], |row| row.get(0))?;
@@ -145,7 +148,7 @@ impl Writer {
             parameters,
         } = doomed;
         let database = Arc::clone(&self.database);
-        let _memory = database.ask(&self.connection)?;
+        let _memory = database.questions.borrow(&self.connection)?;
         let transaction = self.connection.transaction()?;
         let add = format!(
             "INSERT INTO hourly_rows SELECT date_trunc('hour', created), route_name, target_name, provider_name, model_name,
@@ -180,7 +183,7 @@ impl Writer {
         }
         self.pruned = Some(std::time::Instant::now());
         let database = Arc::clone(&self.database);
-        let _memory = database.ask(&self.connection)?;
+        let _memory = database.questions.borrow(&self.connection)?;
         let used: Vec<String> = NAMED
             .iter()
             .flat_map(|(table, columns)| {
@@ -201,7 +204,8 @@ impl Writer {
     fn checkpoint(&self) {
         let folded = self
             .database
-            .ask(&self.connection)
+            .questions
+            .borrow(&self.connection)
             .and_then(|_memory| self.connection.execute_batch("CHECKPOINT"));
         if let Err(error) = folded {
             tracing::debug!(%error, "the file of analytics is brought up to date later");
@@ -211,12 +215,15 @@ impl Writer {
     pub(super) fn measure(&self) -> duckdb::Result<Size> {
         let free = "SELECT coalesce(sum(free_blocks * block_size), 0)::UBIGINT FROM pragma_database_size()";
         let free: u64 = self.connection.query_row(free, [], |row| row.get(0))?;
-        let length = |name: &str| std::fs::metadata(self.directory.join(name)).map_or(0, |file| file.len());
-        let file = length(super::database::FILE);
         Ok(Size {
-            disk_bytes: file + length(super::database::LOG),
-            reusable_bytes: free.min(file),
+            disk_bytes: self.disk_bytes(),
+            reusable_bytes: free.min(self.length(FILE)),
         })
+    }
+
+    /// Of a file; 0 when there is none.
+    pub(super) fn length(&self, name: &str) -> u64 {
+        std::fs::metadata(self.directory.join(name)).map_or(0, |file| file.len())
     }
 }
 

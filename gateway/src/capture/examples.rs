@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::answer::Reading;
 use super::batch::Entry;
 use super::record::{Content, Outcome, Record};
+use super::room::Load;
 use super::schema::{Newer, newest, steps_from};
 use super::store::{Forget, Group, SharedLimits, Size, Store, Try, make_directory};
 
@@ -177,18 +178,21 @@ fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> 
 impl Group for Contents {
     type Book = ();
 
-    fn gather(&mut self, entries: &mut Vec<Entry>, (): &mut ()) {
-        let captured = entries.extract_if(.., |entry| entry.record.content.is_some());
+    const ROOM_PARTS: usize = 32;
+
+    fn gather(&mut self, entries: &mut Vec<Entry>, from: usize, (): &mut ()) -> usize {
+        let captured = entries.extract_if(from.., |entry| entry.record.content.is_some());
         self.entries
             .extend(captured.inspect(|entry| self.bytes += entry.record.retained_bytes()));
+        entries.len()
     }
 
     fn requests(&self) -> usize {
         self.entries.len()
     }
 
-    fn bytes(&self) -> usize {
-        self.bytes
+    fn load(&self) -> Load {
+        Load::of_content(self.bytes)
     }
 
     fn is_full(&self) -> bool {
@@ -227,6 +231,10 @@ impl Store for Examples {
 
     fn tend(&mut self, now_unix_micros: i64) -> Result<(), Error> {
         Ok(self.tend_at(now_unix_micros)?)
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.length_of_files()
     }
 
     fn size(&self) -> Result<Size, Error> {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::Errand;
-use super::batch::{Batch, Entry, Room};
+use super::batch::{Batch, Entry};
+use super::room::Room;
 
 pub(super) struct Inbox {
     room: Arc<Room>,

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::batch::{Entry, Held, Room};
+use super::batch::Entry;
+use super::room::{Held, Room};
 use super::store::{Failure, Group, Store, StoreHealth, Try, in_full};
 
 /// Tries at one group before it is given up.
@@ -88,20 +89,23 @@ impl<S: Store> Lane<S> {
 
     /// Takes what the store keeps of these requests, the first of which ended at `opened`.
     pub(super) fn gather(&mut self, entries: &mut Vec<Entry>, opened: Instant) {
-        let Gathered { group, held, since } = &mut self.open;
-        group.gather(entries, &mut self.book);
-        if group.requests() > 0 {
-            since.get_or_insert(opened);
-        }
-        held.set(group.bytes());
-        if group.is_full() || held.bytes() >= self.terms.room.group_bytes() {
-            self.settle();
+        let mut from = 0;
+        while from < entries.len() {
+            let Gathered { group, held, since } = &mut self.open;
+            from = group.gather(entries, from, &mut self.book);
+            if group.requests() > 0 {
+                since.get_or_insert(opened);
+            }
+            held.set(group.load());
+            if group.is_full() || held.load().bytes >= self.terms.room.part_bytes(S::Group::ROOM_PARTS) {
+                self.settle();
+            }
         }
     }
 
     /// What has been gathered is to be written, if it would be too large a transaction with as much more.
     pub(super) fn settle_before(&mut self, more_bytes: usize) {
-        if self.open.held.bytes() + more_bytes > self.terms.room.group_bytes() {
+        if self.open.held.load().bytes + more_bytes > self.terms.room.part_bytes(S::Group::ROOM_PARTS) {
             self.settle();
         }
     }
@@ -123,7 +127,7 @@ impl<S: Store> Lane<S> {
     pub(super) fn settle(&mut self) {
         if self.open.since.is_some() {
             let settled = std::mem::replace(&mut self.open, Gathered::new(&self.terms.room));
-            self.line_bytes += settled.held.bytes();
+            self.line_bytes += settled.held.load().bytes;
             self.line.push_back(settled);
         }
     }
@@ -144,6 +148,15 @@ impl<S: Store> Lane<S> {
         had_any
     }
 
+    /// Gives the store the occasion to begin anew, while nothing is under way.
+    pub(super) fn renew(&mut self) {
+        match self.store.take().map(S::renewed) {
+            Some(Ok(store)) => self.store = Some(store),
+            Some(Err(error)) => self.fail(&error),
+            None => {}
+        }
+    }
+
     /// Does something else with the store. None when the store is closed, or this failed, which closes it.
     pub(super) fn with_store<T>(&mut self, action: impl FnOnce(&mut S) -> Result<T, S::Error>) -> Option<T> {
         match action(self.store.as_mut()?) {
@@ -155,10 +168,15 @@ impl<S: Store> Lane<S> {
         }
     }
 
+    /// What the files of the store take; nothing while it is closed.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.store.as_ref().map_or(0, S::disk_bytes)
+    }
+
     /// Tells what the files of the store take.
     pub(super) fn measure(&mut self) {
-        if let Some(size) = self.with_store(|store| store.size()) {
-            self.lock_health().disk_bytes = size.disk_bytes;
+        if let Some(store) = &self.store {
+            self.lock_health().disk_bytes = store.disk_bytes();
         }
     }
 
@@ -264,7 +282,7 @@ impl<S: Store> Lane<S> {
     fn drop_first(&mut self) {
         self.tries = 0;
         if let Some(first) = self.line.pop_front() {
-            self.line_bytes -= first.held.bytes();
+            self.line_bytes -= first.held.load().bytes;
         }
     }
 

@@ -22,10 +22,10 @@ pub(super) struct Paces {
     bytes: Pace,
 }
 
-/// Examples a second, and at once.
-const EXAMPLES: (u64, u64) = (2_000, 40_000);
-/// Bytes of content a second, and at once.
-const BYTES: (u64, u64) = (16 << 20, 256 << 20);
+/// Examples a second, and at once: a little more than one Route of the usual `maxExamples`.
+const EXAMPLES: (u64, u64) = (1_000, 12_000);
+/// Bytes of content a second, and at once. What comes faster than the store writes it finds no place in the queue either (see `batch`).
+const BYTES: (u64, u64) = (8 << 20, 32 << 20);
 /// A Route's `maxExamples` are replaced within this time at the fastest.
 const TURNOVER: Duration = Duration::from_mins(1);
 /// Within which as many as this may come whatever `maxExamples` says: so few cost nothing.
@@ -137,8 +137,8 @@ mod tests {
         let (paces, route) = (Paces::new(start), Pace::of_examples(1_000_000, start));
         let megabyte = 1 << 20;
         let taken = |now| (0..1_000).filter(|_| paces.take(&route, megabyte, now)).count();
-        assert_eq!(taken(start), 256);
-        assert_eq!(taken(start + Duration::from_secs(2)), 32);
+        assert_eq!(taken(start), 32);
+        assert_eq!(taken(start + Duration::from_secs(2)), 16);
     }
 
     #[test]

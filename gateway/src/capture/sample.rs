@@ -159,9 +159,13 @@ pub(crate) fn settings(directory: &Path) -> Settings {
     }
 }
 
-/// A closed store of these records.
+/// A closed store of these records, all with their content.
 pub(crate) fn store(directory: &Path, records: &[Record]) {
-    let queue = Queue::open(settings(directory)).unwrap();
+    let queue = Queue::open(Settings {
+        capacity_bytes: 1 << 30,
+        ..settings(directory)
+    })
+    .unwrap();
     for record in records {
         queue.record(record.clone());
     }

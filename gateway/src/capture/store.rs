@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Entry;
 use super::policy::LimitsByRoute;
+use super::room::Load;
 
 /// Whether an earlier try at the same group failed. A try that reported a failure may yet have stored them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +43,17 @@ pub(crate) trait Group: Default + Send {
     /// What the groups of a store have in common.
     type Book: Default + Send;
 
-    /// Takes what the store keeps of these requests: a copy, or away from them.
-    fn gather(&mut self, entries: &mut Vec<Entry>, book: &mut Self::Book);
+    /// One that takes more than one of so many parts of the room is written.
+    const ROOM_PARTS: usize;
+
+    /// Takes what the store keeps of these requests from the one at `from` on, until it is full: a copy, or away from them. Where the rest begins.
+    fn gather(&mut self, entries: &mut Vec<Entry>, from: usize, book: &mut Self::Book) -> usize;
 
     /// How many requests something was taken of.
     fn requests(&self) -> usize;
 
     /// The memory that it takes.
-    fn bytes(&self) -> usize;
+    fn load(&self) -> Load;
 
     /// Whether more would make it no better.
     fn is_full(&self) -> bool;
@@ -61,7 +65,7 @@ pub(crate) trait Group: Default + Send {
     fn tidy(book: &mut Self::Book);
 }
 
-/// A file that takes groups. Each is one transaction: all of it is stored, or nothing.
+/// A file that takes groups. Each is one transaction: all of it is stored, or nothing; after an error it may be either.
 pub(crate) trait Store: Send + Sized {
     type Error: std::error::Error + Send + Sync + 'static;
     type Group: Group;
@@ -77,6 +81,10 @@ pub(crate) trait Store: Send + Sized {
     /// Deletes a part of what has grown too old or too much. Called about once a second, between groups.
     fn tend(&mut self, now_unix_micros: i64) -> Result<(), Self::Error>;
 
+    /// What its files take, by the file system: costs next to nothing.
+    fn disk_bytes(&self) -> u64;
+
+    /// As [`Self::disk_bytes`], and how much of that the store says is free.
     fn size(&self) -> Result<Size, Self::Error>;
 
     /// When the oldest of what can be shed was captured; none when there is nothing.
@@ -87,6 +95,11 @@ pub(crate) trait Store: Send + Sized {
 
     /// Deletes what was captured of somebody; returns how many requests that were.
     fn forget(&mut self, forget: &Forget) -> Result<u64, Self::Error>;
+
+    /// The same store, opened anew if it has come to hold much memory. An error closes it.
+    fn renewed(self) -> Result<Self, Self::Error> {
+        Ok(self)
+    }
 
     /// Leaves the file complete in itself.
     fn close(self) -> Result<(), Self::Error>;

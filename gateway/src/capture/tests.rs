@@ -13,6 +13,7 @@ use super::{Dropped, Queue, Settings};
 use crate::analytics::system::{Granularity, Query};
 
 mod retention;
+mod room;
 
 fn examples(directory: &std::path::Path) -> Vec<Vec<Value>> {
     let connection = rusqlite::Connection::open(directory.join(FILE)).unwrap();

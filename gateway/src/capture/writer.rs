@@ -75,7 +75,7 @@ impl<E: Store, A: Store> Writer<E, A> {
         entries.iter_mut().for_each(redact);
         self.analytics.gather(&mut entries, opened);
         // Not sooner: redaction takes its time. Not later: the bodies would be counted twice.
-        self.examples.settle_before(room.bytes());
+        self.examples.settle_before(room.load().content_bytes);
         drop(room);
         self.examples.gather(&mut entries, opened);
         entries.clear();
@@ -103,6 +103,7 @@ impl<E: Store, A: Store> Writer<E, A> {
             *tended_unix_micros = Some(now);
             self.examples.with_store(|store| store.tend(now));
             self.analytics.with_store(|store| store.tend(now));
+            self.analytics.renew();
             self.examples.measure();
             self.analytics.measure();
         }

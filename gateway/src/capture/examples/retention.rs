@@ -165,17 +165,22 @@ impl Examples {
         Ok(is_all)
     }
 
-    pub(super) fn measure(&self) -> rusqlite::Result<Size> {
-        let free: i64 = self
-            .connection
-            .pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    /// With the log.
+    pub(super) fn length_of_files(&self) -> u64 {
         let with_suffix = |suffix: &str| {
             let mut name = self.file.clone().into_os_string();
             name.push(suffix);
             length(Path::new(&name))
         };
+        length(&self.file) + with_suffix("-wal") + with_suffix("-shm")
+    }
+
+    pub(super) fn measure(&self) -> rusqlite::Result<Size> {
+        let free: i64 = self
+            .connection
+            .pragma_query_value(None, "freelist_count", |row| row.get(0))?;
         Ok(Size {
-            disk_bytes: length(&self.file) + with_suffix("-wal") + with_suffix("-shm"),
+            disk_bytes: self.length_of_files(),
             reusable_bytes: (free.cast_unsigned() * self.page_bytes).min(length(&self.file)),
         })
     }

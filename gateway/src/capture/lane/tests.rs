@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::super::room::Load;
 use super::super::sample::Traffic;
 use super::super::store::{Forget, Size};
 use super::*;
@@ -14,6 +15,9 @@ struct Told {
     tries_again: AtomicUsize,
 }
 
+/// Requests in a full group.
+const FULL: usize = 3;
+
 /// Requests whose ids have been counted: as many bytes as their users have letters.
 #[derive(Default)]
 struct Counted {
@@ -24,24 +28,28 @@ struct Counted {
 impl Group for Counted {
     type Book = ();
 
-    fn gather(&mut self, entries: &mut Vec<Entry>, (): &mut ()) {
-        self.requests += entries.len();
-        self.bytes += entries
+    const ROOM_PARTS: usize = 12;
+
+    fn gather(&mut self, entries: &mut Vec<Entry>, from: usize, (): &mut ()) -> usize {
+        let end = entries.len().min(from + FULL.saturating_sub(self.requests));
+        self.requests += end - from;
+        self.bytes += entries[from..end]
             .iter()
             .filter_map(|entry| Some(entry.record.user.as_ref()?.len()))
             .sum::<usize>();
+        end
     }
 
     fn requests(&self) -> usize {
         self.requests
     }
 
-    fn bytes(&self) -> usize {
-        self.bytes
+    fn load(&self) -> Load {
+        Load::of_figures(self.bytes)
     }
 
     fn is_full(&self) -> bool {
-        self.requests >= 3
+        self.requests >= FULL
     }
 
     fn is_outgrown((): &()) -> bool {
@@ -67,6 +75,10 @@ impl Store for Arc<Told> {
 
     fn tend(&mut self, _: i64) -> Result<(), Self::Error> {
         Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
     }
 
     fn size(&self) -> Result<Size, Self::Error> {
@@ -103,16 +115,19 @@ fn lane(limit_bytes: usize) -> (Arc<Told>, Lane<Arc<Told>>) {
 }
 
 /// A request that takes so many bytes.
-fn gather(lane: &mut Lane<Arc<Told>>, bytes: usize) {
+fn entry(bytes: usize) -> Entry {
     let record = super::super::record::Record {
         user: Some("u".repeat(bytes).into()),
         ..Traffic::new(1).record()
     };
-    let entry = Entry {
+    Entry {
         record,
         content_dropped: false,
-    };
-    lane.gather(&mut vec![entry], Instant::now());
+    }
+}
+
+fn gather(lane: &mut Lane<Arc<Told>>, bytes: usize) {
+    lane.gather(&mut vec![entry(bytes)], Instant::now());
 }
 
 /// A group of one such request, that is to be written.
@@ -213,6 +228,22 @@ fn what_is_gathered_is_written_when_it_is_enough_or_old_enough_and_takes_room_un
     assert_eq!((stored(), room.held_bytes()), (4, 0));
 }
 
+/// What was beyond a whole group of rows made the engine write those around it again.
+#[test]
+fn what_comes_at_once_is_gathered_into_groups_that_are_exactly_full() {
+    let (told, mut lane) = lane(1000);
+    told.works.store(true, Ordering::Relaxed);
+    gather(&mut lane, 1);
+    lane.gather(&mut vec![entry(1); 7], Instant::now());
+    let groups: Vec<_> = lane.line.iter().map(|settled| settled.group.requests).collect();
+    assert_eq!((groups, lane.open.group.requests), (vec![FULL; 2], 2));
+    assert!(lane.advance());
+    assert_eq!(
+        (told.stored.load(Ordering::Relaxed), lane.terms.room.held_bytes()),
+        (2 * FULL, 2)
+    );
+}
+
 #[test]
 fn while_its_store_fails_a_lane_gathers_until_the_next_try() {
     let (told, mut lane) = lane(1000);
@@ -235,7 +266,7 @@ fn while_its_store_fails_a_lane_gathers_until_the_next_try() {
 fn what_would_be_too_much_together_is_written_apart() {
     let (told, mut lane) = lane(1000);
     told.works.store(true, Ordering::Relaxed);
-    let half = lane.terms.room.group_bytes() / 2;
+    let half = lane.terms.room.part_bytes(Counted::ROOM_PARTS) / 2;
     gather(&mut lane, half);
     lane.settle_before(half);
     assert!(!lane.advance());
