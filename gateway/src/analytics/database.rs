@@ -34,8 +34,8 @@ const LARGE_PART_ROWS: usize = 1024;
 /// What queries are given connections from; none while the file is closed.
 pub(super) type Gate = Option<Mutex<Connection>>;
 
-/// The file, which may be closed, and opened again after a failure and now and then (see `renewal`). Nothing may have it open twice in one process: that is
-/// what the gate is for. Queries hold it shared for as long as they run.
+/// The file, which may be closed, and opened again after a failure and now and then (see `renewal`). Nothing may have it open twice in one
+/// process: that is what the gate is for. Queries hold it shared for as long as they run.
 pub(crate) struct Database {
     directory: PathBuf,
     max_bytes: Option<u64>,
@@ -120,10 +120,15 @@ impl Database {
         self.gate.try_write().ok()
     }
 
-    /// As [`Self::try_claim`], when the questions that run have ended: no other begins meanwhile.
-    pub(super) fn claim(&self) -> RwLockWriteGuard<'_, Gate> {
-        self.preempt_sql();
-        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    /// As [`Self::try_claim`], when the questions that run have ended, which are short: no other begins meanwhile. None while a query of an
+    /// administrator or a backup runs, which are not.
+    pub(super) fn claim(&self) -> Option<RwLockWriteGuard<'_, Gate>> {
+        let _turn = match self.sql_turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(self.gate.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Opens the file for the writer, and for queries, which wait at the gate meanwhile.

@@ -11,7 +11,7 @@ use crate::capture::Store as _;
 
 /// Rows that are written between two openings. An opening takes some hundredths of a second.
 const MANY_ROWS: usize = 250_000;
-/// Past so many it is waited for the end of questions that run.
+/// Past so many it is waited for the end of questions that run, but not of a backup.
 const MOST_ROWS: usize = 4 * MANY_ROWS;
 /// A file that was asked is opened anew after this time, and when a look at all of it takes some megabytes.
 const ASKED_FOR: Duration = Duration::from_mins(1);
@@ -39,12 +39,9 @@ impl Writer {
             return Ok(self);
         }
         let database = Arc::clone(&self.database);
-        let claimed = if self.wear.written_rows < MOST_ROWS {
-            database.try_claim()
-        } else {
-            Some(database.claim())
-        };
-        let Some(mut gate) = claimed else {
+        let waits = self.wear.written_rows >= MOST_ROWS;
+        let wait = || if waits { database.claim() } else { None };
+        let Some(mut gate) = database.try_claim().or_else(wait) else {
             return Ok(self);
         };
         let begun = Instant::now();
@@ -140,6 +137,11 @@ mod tests {
         let directory = tempdir().unwrap();
         let (database, mut writer) = open(directory.path());
         writer.wear.written_rows = MOST_ROWS;
+        let backup = database.sql_turn.lock().unwrap();
+        let kept = database.with_connection(|_| Ok(writer.renewed_if_worn().unwrap()));
+        let writer = kept.unwrap();
+        assert_eq!(writer.wear.written_rows, MOST_ROWS, "nobody waits for a backup");
+        drop(backup);
         let (begun, question) = mpsc::channel();
         let renewing = std::thread::scope(|scope| {
             let renewing = database.with_connection(|_| {
